@@ -12,8 +12,8 @@ namespace {
 // The one global of the factory: a process has one stderr.
 struct Sink {
   std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "bitfoundry", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("bitfoundry",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     // %v is our JSON without its opening brace; the time goes in front of it.
     made->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v)", spdlog::pattern_time_type::utc);
     made->flush_on(spdlog::level::debug);

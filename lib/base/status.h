@@ -119,11 +119,14 @@ T ValueOf(Result<T>&& r) {
 // The value of `expr`; or leaves the function with its error. Only as a whole statement:
 //   BF_TRY(queue.Complete(lease));
 //   const Model model = BF_TRY(Decode(bytes));
-#define BF_TRY(...)                                                    \
-  __extension__({                                                      \
-    auto bf_try = (__VA_ARGS__);                                       \
-    if (!bf_try.ok()) return ::bitfoundry::internal::StatusOf(bf_try); \
-    ::bitfoundry::internal::ValueOf(std::move(bf_try));                \
+#define BF_TRY(...) BF_TRY_NAMED(__COUNTER__, __VA_ARGS__)
+#define BF_TRY_NAMED(...) BF_TRY_PASTED(__VA_ARGS__)
+#define BF_TRY_PASTED(number, ...) BF_TRY_AS(bf_try_##number, __VA_ARGS__)  // one may hold another
+#define BF_TRY_AS(name, ...)                                       \
+  __extension__({                                                  \
+    auto name = (__VA_ARGS__);                                     \
+    if (!name.ok()) return ::bitfoundry::internal::StatusOf(name); \
+    ::bitfoundry::internal::ValueOf(std::move(name));              \
   })
 
 // A condition that only a bug can break. Checked in every build.

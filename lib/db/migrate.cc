@@ -2,8 +2,8 @@
 
 #include <set>
 
-#include "db/migrations.h"
 #include "db/database.h"
+#include "db/migrations.h"
 
 namespace bitfoundry::db {
 namespace {

@@ -29,7 +29,8 @@ class PostgresTest : public ::testing::Test {
   }
 
   void TearDown() override {
-    if (!schema_.empty()) Run("SET client_min_messages = warning; DROP SCHEMA " + schema_ + " CASCADE");
+    if (!schema_.empty())
+      Run("SET client_min_messages = warning; DROP SCHEMA " + schema_ + " CASCADE");
   }
 
   const std::string& dsn() const { return dsn_; }
