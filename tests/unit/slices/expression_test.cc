@@ -1,0 +1,197 @@
+#include "slices/expression.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "slices/nearest.h"
+#include "tests/support/status_matchers.h"
+
+namespace bitfoundry::slices {
+namespace {
+
+using testing::IsOk;
+
+struct Sample {
+  std::string label = "person";
+  std::map<std::string, std::string> tags = {{"motion", "away"}, {"truncated", "no"}};
+  std::map<std::string, double> attributes = {{"box_height_px", 48}, {"brightness", 0.25}};
+  std::map<std::string, std::string> meta = {{"camera", "door"}};
+
+  Row ToRow() const { return {&label, nullptr, &tags, &attributes, &meta}; }
+};
+
+Truth Eval(const std::string& text, const Row& row) {
+  const auto expression = Expression::Parse(text);
+  EXPECT_THAT(expression, IsOk()) << text;
+  return expression.ok() ? expression->Evaluate(row) : Truth::kUnknown;
+}
+Truth Eval(const std::string& text) {
+  const Sample sample;
+  return Eval(text, sample.ToRow());
+}
+
+std::string ErrorOf(const std::string& text, const Origin& origin = {}) {
+  return Expression::Parse(text, origin).status().message();
+}
+
+TEST(Expression, PicksByLabelTagAttributeAndCaptureFact) {
+  EXPECT_EQ(Eval(R"(label == "person" && tag.motion == "away" && attr.box_height_px < 60)"),
+            Truth::kTrue);
+  EXPECT_EQ(Eval(R"(label != 'person')"), Truth::kFalse);
+  EXPECT_EQ(Eval(R"(meta.camera in ["hall", "door"])"), Truth::kTrue);
+  EXPECT_EQ(Eval(R"(attr.box_height_px in [47, 48.0])"), Truth::kTrue);
+  EXPECT_EQ(Eval(R"(has_tag("motion") && !has_tag("pose"))"), Truth::kTrue);
+  EXPECT_EQ(Eval("true"), Truth::kTrue);
+  EXPECT_EQ(Eval("false"), Truth::kFalse);
+}
+
+TEST(Expression, OrdersNumbersWithTheEndsWhereTheyBelong) {
+  EXPECT_EQ(Eval("attr.box_height_px < 48"), Truth::kFalse);
+  EXPECT_EQ(Eval("attr.box_height_px <= 48"), Truth::kTrue);
+  EXPECT_EQ(Eval("attr.box_height_px > 48"), Truth::kFalse);
+  EXPECT_EQ(Eval("attr.box_height_px >= 48"), Truth::kTrue);
+  EXPECT_EQ(Eval("attr.brightness > -1e-3"), Truth::kTrue);
+}
+
+TEST(Expression, BindsNotBeforeAndBeforeOr) {
+  EXPECT_EQ(Eval("true || false && false"), Truth::kTrue);
+  EXPECT_EQ(Eval("(true || false) && false"), Truth::kFalse);
+  EXPECT_EQ(Eval("!true || true"), Truth::kTrue);
+  EXPECT_EQ(Eval("!(true || true)"), Truth::kFalse);
+}
+
+TEST(Expression, IsUnknownWhereTheSampleLacksWhatIsCompared) {
+  for (const char* text : {"tag.pose == 'back'", "tag.pose != 'back'", "!(tag.pose == 'back')",
+                           "attr.blur < 1", "attr.blur >= 1", "prediction == 'person'",
+                           "true && tag.pose == 'back'", "false || tag.pose == 'back'"}) {
+    EXPECT_EQ(Eval(text), Truth::kUnknown) << text;
+  }
+  EXPECT_EQ(Eval("false && tag.pose == 'back'"), Truth::kFalse);
+  EXPECT_EQ(Eval("true || tag.pose == 'back'"), Truth::kTrue);
+}
+
+TEST(Expression, TreatsAnAttributeThatIsNotANumberAsMissing) {
+  Sample sample;
+  sample.attributes["box_height_px"] = std::nan("");
+  EXPECT_EQ(Eval("attr.box_height_px < 60", sample.ToRow()), Truth::kUnknown);
+  EXPECT_EQ(Eval("attr.box_height_px >= 60", sample.ToRow()), Truth::kUnknown);
+}
+
+// Kleene's tables by their definition: replace each unknown by both values; if the result does not
+// depend on it, it is known.
+TEST(Expression, IsKnownExactlyWhenNoMissingValueCouldChangeIt) {
+  const std::vector<std::pair<std::string, Truth>> atoms = {
+      {"true", Truth::kTrue}, {"false", Truth::kFalse}, {"tag.pose == 'x'", Truth::kUnknown}};
+  for (const auto& [a, va] : atoms) {
+    for (const auto& [b, vb] : atoms) {
+      bool and_true = false, and_false = false, or_true = false, or_false = false;
+      for (const bool x : {false, true}) {
+        for (const bool y : {false, true}) {
+          if ((va != Truth::kUnknown && x != (va == Truth::kTrue)) ||
+              (vb != Truth::kUnknown && y != (vb == Truth::kTrue))) {
+            continue;
+          }
+          ((x && y) ? and_true : and_false) = true;
+          ((x || y) ? or_true : or_false) = true;
+        }
+      }
+      const auto truth = [](bool t, bool f) {
+        return t && f ? Truth::kUnknown : t ? Truth::kTrue : Truth::kFalse;
+      };
+      EXPECT_EQ(Eval(a + " && " + b), truth(and_true, and_false)) << a << " && " << b;
+      EXPECT_EQ(Eval(a + " || " + b), truth(or_true, or_false)) << a << " || " << b;
+    }
+  }
+}
+
+TEST(Expression, SaysWhereAndWhatWasExpected) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"",
+       "1:1: expected a condition, like label == \"person\" or tag.pose == \"back\", found the "
+       "end"},
+      {"label = 'person'", "1:7: write ==, not a single ="},
+      {"label == 'person' & true", "1:19: write &&, not a single &"},
+      {"label == 'person' and true",
+       "1:19: expected && or || or the end, found 'and'; write && for and, || for or, ! for not"},
+      {"not true", "1:1: write && for and, || for or, ! for not"},
+      {"labl == 'person'", "1:1: unknown name 'labl'; did you mean 'label'?"},
+      {"tags.motion == 'away'", "1:1: unknown name 'tags'; did you mean 'tag'?"},
+      {"label.person", "1:1: 'label' has no parts; write label == \"person\""},
+      {"tag == 'x'", "1:1: expected a name after 'tag.', like tag.motion"},
+      {"label == person", "1:10: expected a text in quotes: this field is text; found 'person'"},
+      {"label < 'person'", "1:7: text has no order: '<' is for attr.*; use ==, != or in"},
+      {"attr.blur < '3'", "1:13: expected a number: attributes are numbers; found the text \"3\""},
+      {"attr.blur", "1:10: expected ==, !=, <, <=, >, >= or in, found the end"},
+      {"attr.blur < 3x", "1:14: expected && or || or the end, found 'x'"},
+      {"attr.blur < 1.2.3", "1:13: '1.2.3' is not a number"},
+      {"(true", "1:6: expected ), found the end"},
+      {"label in ['a' 'b']", "1:15: expected ], found the text \"b\""},
+      {"label in []", "1:11: expected a text in quotes: this field is text; found ']'"},
+      {"has_tag(x)", "1:9: expected a tag's name in quotes, found 'x'"},
+      {"label == 'person", "1:10: a text begins here and does not end"},
+      {"true ||\n  # false", "2:3: '#' is not part of the language"},
+      {"label == 'pérson' x", "1:19: expected && or || or the end, found 'x'"},
+  };
+  for (const auto& [text, message] : cases) EXPECT_EQ(ErrorOf(text), message) << text;
+}
+
+TEST(Expression, CountsPositionsFromWhereItsTextBegins) {
+  EXPECT_EQ(ErrorOf("labl == 'x'", {"suite.yaml", 12, 7}),
+            "suite.yaml:12:7: unknown name 'labl'; did you mean 'label'?");
+}
+
+TEST(Expression, RefusesToNestWithoutEndAndToGrowWithoutEnd) {
+  EXPECT_THAT(Expression::Parse(std::string(60, '!') + "true"), IsOk());
+  EXPECT_NE(ErrorOf(std::string(1000, '!') + "true").find("nested more than 64 deep"),
+            std::string::npos);
+  EXPECT_NE(ErrorOf(std::string(1000, '(')).find("nested more than 64 deep"), std::string::npos);
+  EXPECT_NE(ErrorOf(std::string(5000, ' ') + "true").find("longer than 4096"), std::string::npos);
+}
+
+TEST(Expression, ChecksEachNameAgainstWhatTheDataSetHas) {
+  const Vocabulary vocabulary{{"no_person", "person"}, {"motion"}, {"box_height_px"}, {"camera"}};
+  const auto check = [&](const std::string& text) {
+    return Expression::Parse(text)->Check(vocabulary).message();
+  };
+  EXPECT_EQ(check("label == 'person' && tag.motion == 'x' && attr.box_height_px < 3"), "");
+  EXPECT_EQ(check("label == 'persn'"),
+            "1:1: no sample has the class 'persn'; did you mean "
+            "'person'?");
+  EXPECT_EQ(check("true && attr.box_heigth_px < 3"),
+            "1:9: no sample has the attribute 'box_heigth_px'; did you mean 'box_height_px'?");
+  EXPECT_EQ(check("!has_tag('textile')"), "1:10: no sample has the tag 'textile'; known: motion");
+  EXPECT_EQ(check("meta.site == 'x'"), "1:1: no sample has the capture fact 'site'; known: camera");
+}
+
+// Outside text: whatever it is, there is an answer or an error, never a crash.
+TEST(Expression, SurvivesAnyText) {
+  const std::vector<std::string> pieces = {
+      "label", "tag.a", "attr.b", "==", "!=", "<",       "(", ")",  "!", "&&",   "||",   "in", "[",
+      "]",     ",",     "'x'",    "3",  "\"", "has_tag", " ", "\n", ".", "true", "\xff", "-"};
+  std::mt19937 random(7);
+  const Sample sample;
+  int accepted = 0;
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    const size_t length = random() % 12;
+    for (size_t i = 0; i < length; ++i) text += pieces[random() % pieces.size()] + " ";
+    const auto expression = Expression::Parse(text);
+    if (!expression.ok()) continue;
+    ++accepted;
+    (void)expression->Evaluate(sample.ToRow());
+  }
+  EXPECT_GT(accepted, 20);
+}
+
+TEST(Nearest, FindsASlipAndLeavesStrangersAlone) {
+  EXPECT_EQ(Nearest("acuracy", {"recall", "accuracy"}), "accuracy");
+  EXPECT_EQ(Nearest("recal", {"recall", "accuracy"}), "recall");
+  EXPECT_EQ(Nearest("slcie", {"slice"}), "slice");
+  EXPECT_EQ(Nearest("f1", {"fpr", "recall"}), "");
+  EXPECT_EQ(Suggest("f1_score", {"fpr", "recall"}), "; known: fpr, recall");
+}
+
+}  // namespace
+}  // namespace bitfoundry::slices
