@@ -14,24 +14,30 @@
 namespace bitfoundry::runtime {
 namespace {
 
-// Turns SIGTERM and SIGINT into a stop request. Must run before any other thread starts: threads
-// inherit the blocked mask, which leaves the one below as the only receiver.
+int signal_pipe[2];
+
+void PassOn(int signal) {
+  const auto byte = static_cast<char>(signal);
+  [[maybe_unused]] const ssize_t written = write(signal_pipe[1], &byte, 1);
+}
+
+// Turns the first SIGTERM or SIGINT into a stop request. By a handler, not by a blocked mask and
+// sigwait: OpenBLAS starts threads while it is loaded, before main; they do not inherit the mask,
+// and a signal that one of them gets would kill the process undrained.
 std::stop_token StopOnSignal() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  BF_CHECK(pipe(signal_pipe) == 0);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGTERM, PassOn);
+  std::signal(SIGINT, PassOn);
 
   std::stop_source stop;
-  std::thread([signals, stop]() mutable {
-    int signal = 0;
-    sigwait(&signals, &signal);
+  std::thread([stop]() mutable {
+    char signal = 0;
+    while (read(signal_pipe[0], &signal, 1) != 1) continue;
+    std::signal(SIGTERM, SIG_DFL);  // the next one kills
+    std::signal(SIGINT, SIG_DFL);
     Log(Level::kInfo, "stopping", {{"signal", std::to_string(signal)}});
     stop.request_stop();
-    pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // the next one kills
-    while (true) pause();
   }).detach();
   return stop.get_token();
 }
