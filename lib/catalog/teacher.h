@@ -1,0 +1,91 @@
+// What the teacher saw, and what it cost: the cache of its detections, and its budget.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace bitfoundry::db {
+struct Tx;
+}
+
+namespace bitfoundry::catalog {
+
+// What a detector found, in pixels of the image.
+struct Box {
+  double score = 0;  // 0 to 1
+  double left = 0, top = 0, right = 0, bottom = 0;
+
+  bool operator==(const Box&) const = default;
+};
+
+// Who saw: another model, version or rule (of how tiles and boxes were made) sees anew.
+struct Eye {
+  std::string model;
+  std::string version;
+  std::string rule;
+};
+
+class Detections {
+ public:
+  explicit Detections(db::Tx& tx) : tx_(tx) {}
+
+  // Remembers. What is there already stays.
+  Status Add(const std::string& image_digest, const Eye& eye, const std::vector<Box>& boxes);
+
+  // What is remembered; nothing if nothing is.
+  Result<std::optional<std::vector<Box>>> Find(const std::string& image_digest, const Eye& eye);
+
+  // Of the images of one session of a project, by digest. Those never looked at are missing.
+  Result<std::map<std::string, std::vector<Box>>> OfSession(int64_t project_id,
+                                                            const std::string& session,
+                                                            const Eye& eye);
+
+  // How many images a session has, once each of them was looked at; 0 before. Of transactions that
+  // add the session's last detections side by side, exactly one sees that it was the last: they
+  // take turns here until they end.
+  Result<int64_t> CompleteSession(int64_t project_id, const std::string& session, const Eye& eye);
+
+  // How many of the project's images were looked at.
+  Result<int64_t> CountImages(int64_t project_id, const Eye& eye);
+
+ private:
+  db::Tx& tx_;
+};
+
+// The teacher's budget for a project, spent by reservation: a call is counted before it is made.
+// What an attempt reserved is settled with its result; what a crashed one reserved stays counted,
+// because nobody knows how far it came.
+class TeacherBudget {
+ public:
+  explicit TeacherBudget(db::Tx& tx) : tx_(tx) {}
+
+  // Limits in all, for good; 0: none. Without this call there is no limit.
+  Status Set(int64_t project_id, int64_t max_calls, int64_t max_micros);
+
+  // Counts `calls` at `price_micros` each for this attempt of a job. Concurrent reservations of a
+  // project take turns, so that together they never pass its limits.
+  //
+  // Errors: kFailedPrecondition, BUDGET_EXHAUSTED.
+  Status Reserve(int64_t project_id, int64_t job_id, int64_t lease_epoch, int64_t calls,
+                 int64_t price_micros);
+
+  // Marks the attempt's calls as accounted for by a result; `cache_hit` if it needed none.
+  Status Settle(int64_t project_id, int64_t job_id, int64_t lease_epoch, bool cache_hit);
+
+  struct Spent {
+    int64_t calls = 0;
+    int64_t micros = 0;
+    int64_t cache_hits = 0;
+  };
+  Result<Spent> Total(int64_t project_id);
+
+ private:
+  db::Tx& tx_;
+};
+
+}  // namespace bitfoundry::catalog
