@@ -43,7 +43,7 @@ constexpr char kEnqueueAll[] = R"sql(
 )sql";
 
 constexpr char kRoom[] = R"sql(
-  SELECT count(*) FROM (SELECT FROM jobs WHERE kind = $1 AND state = 'ready' LIMIT $2) AS some
+  SELECT count(*) FROM (SELECT FROM jobs WHERE kind = $1 AND state = 'ready' LIMIT $2) AS waiting
 )sql";
 
 // One round trip: leases that ran out make their jobs ready for the next claim (or dead, if that

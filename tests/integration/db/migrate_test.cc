@@ -1,0 +1,58 @@
+#include "db/migrate.h"
+
+#include <thread>
+
+#include "tests/support/postgres.h"
+#include "tests/support/status_matchers.h"
+
+namespace bitfoundry::db {
+namespace {
+
+using testing::IsOk;
+using testing::StatusIs;
+
+class MigrateTest : public testing::PostgresTest {};
+
+TEST_F(MigrateTest, AgainDoesNothing) {
+  const auto again = Migrate(database());
+  ASSERT_THAT(again, IsOk());
+  EXPECT_TRUE(again->empty());
+  EXPECT_THAT(CheckSchema(database()), IsOk());
+}
+
+TEST_F(MigrateTest, ANewerDatabaseIsRefused) {
+  Run("INSERT INTO schema_migrations (name) VALUES ('9999_from_the_future')");
+  EXPECT_EQ(Migrate(database()).status().reason(), "DATABASE_NEWER");
+  EXPECT_EQ(CheckSchema(database()).reason(), "DATABASE_NEWER");
+}
+
+TEST_F(MigrateTest, AnUnmigratedDatabaseIsToldApart) {
+  Run("DELETE FROM schema_migrations WHERE name = '0001_jobs'");
+  EXPECT_EQ(CheckSchema(database()).reason(), "DATABASE_NOT_MIGRATED");
+}
+
+TEST_F(MigrateTest, OfManyAtOnceEachMigrationIsAppliedByOne) {
+  const std::string schema = One("SELECT current_schema()") + "_race";
+  Run("CREATE SCHEMA " + schema);
+  const std::string dsn =
+      std::string(std::getenv("BF_TEST_PG_DSN")) + " options='-c search_path=" + schema + "'";
+  std::atomic<size_t> applied = 0;
+  {
+    std::vector<std::jthread> migrators;
+    for (int i = 0; i < 4; ++i) {
+      migrators.emplace_back([&] {
+        Database mine(dsn);
+        const auto done = Migrate(mine);
+        EXPECT_THAT(done, IsOk());
+        if (done.ok()) applied += done->size();
+      });
+    }
+  }
+  Database check(dsn);
+  EXPECT_THAT(CheckSchema(check), IsOk());
+  EXPECT_EQ(One("SELECT count(*) FROM " + schema + ".schema_migrations"), std::to_string(applied));
+  Run("SET client_min_messages = warning; DROP SCHEMA " + schema + " CASCADE");
+}
+
+}  // namespace
+}  // namespace bitfoundry::db
