@@ -1,0 +1,61 @@
+// A recipe: everything that decides how a network looks and how it is trained, besides the data.
+//
+// The network is a stack like VGG's: an 8-bit stem, binary convolutions, a global sum, an 8-bit
+// dense head. Each convolution is followed by batch norm, by a 2x2 max pool if asked for, and by
+// sign. Same recipe, same examples, same build, same kind of CPU: same model, bit for bit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace bitfoundry::bnn {
+
+struct Convolution {
+  int32_t channels = 32;  // of the output, a multiple of 32, 32 to 1024
+  int32_t kernel = 3;     // 1 or 3; the stem also takes 5 and 7
+  int32_t stride = 1;     // 1 or 2; the stem also takes 3 and 4
+  bool pool = false;      // 2x2 max pool
+  bool operator==(const Convolution&) const = default;
+};
+
+// Drawn anew for each image and epoch.
+struct Augment {
+  bool flip = false;       // left to right, every other time
+  int32_t shift = 0;       // up to so many pixels in each direction, edges repeated, 0 to 32
+  int32_t brightness = 0;  // up to so many grey levels up or down, 0 to 128
+  int32_t contrast = 0;    // up to so many percent more or less, 0 to 90
+  bool operator==(const Augment&) const = default;
+};
+
+struct Recipe {
+  std::string name;             // 1 to 64 of a-z 0-9 and -
+  uint64_t seed = 1;            // of weights, order and augmentation
+  int32_t epochs = 20;          // 1 to 1000
+  int32_t batch = 64;           // 2 to 4096
+  double learning_rate = 0.01;  // of Adam at the start, over 0 to 1; falls to 0 as a cosine
+  int32_t threads = 2;          // 1 to 64. Part of the recipe: sums depend on how they are cut
+  bool class_weighting = true;  // rare classes count more in the loss
+  Augment augment;
+  Convolution stem;
+  std::vector<Convolution> blocks;  // 1 to 32
+  bool operator==(const Recipe&) const = default;
+};
+
+// `person-small`: 64x64 grey images, about 40 KB packed.
+Recipe DefaultRecipe();
+
+// Reads a recipe. A field that is left out has its default from above, `name`, `stem` and `blocks`
+// excepted.
+//
+// Errors: kInvalidArgument BAD_RECIPE, with the field and what it takes, for malformed JSON, an
+// unknown or missing field, or a value outside its limits.
+Result<Recipe> ParseRecipe(std::string_view json);
+
+// The one way to write a recipe: all fields, keys sorted, no spaces.
+std::string CanonicalJson(const Recipe& recipe);
+
+}  // namespace bitfoundry::bnn
