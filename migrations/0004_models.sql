@@ -49,7 +49,7 @@ CREATE TABLE run_progress (
 
 CREATE TABLE checkpoints (
   run_id      bigint      NOT NULL REFERENCES runs,
-  epoch       integer     NOT NULL CHECK (epoch > 0),   -- completed epochs
+  epoch       integer     NOT NULL CHECK (epoch >= 0),  -- completed epochs
   lease_epoch bigint      NOT NULL,
   blob        text        NOT NULL CHECK (blob ~ '^[0-9a-f]{64}$'),
   created_at  timestamptz NOT NULL DEFAULT now(),
