@@ -1,0 +1,107 @@
+#include "services/bitfoundry/cli.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "services/bitfoundry/run_file.h"
+
+namespace bitfoundry::cli {
+
+using namespace std::chrono_literals;
+
+Result<std::shared_ptr<grpc::Channel>> Shell::Door(const std::string& service) const {
+  std::string variable = "BF_" + service;
+  for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  if (const char* address = std::getenv(variable.c_str()); address != nullptr) {
+    return runtime::Connect(address);
+  }
+  const RunFile run = BF_TRY(ReadRunFile(data));
+  const RunEntry* entry = run.Find("bf-" + service);
+  if (entry == nullptr || run.state == "down" || !IsAlive(run.supervisor)) {
+    return Status(Code::kUnavailable, "NOT_RUNNING",
+                  "bf-" + service + " is not running in " + data.string() +
+                      ": run `bitfoundry up`, or set " + variable + " to its address");
+  }
+  return runtime::Connect(entry->listen);
+}
+
+std::string ToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  BF_CHECK(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
+  return text;
+}
+
+std::string Quote(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void PrintTable(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    std::printf("%s\n", line.c_str());
+  }
+}
+
+std::string NewRequestId() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 32; ++i) {
+    unsigned digit = random() % 16;
+    if (i == 12) digit = 4;              // version
+    if (i == 16) digit = 8 + digit % 4;  // variant
+    if (i == 8 || i == 12 || i == 16 || i == 20) id += '-';
+    id += "0123456789abcdef"[digit];
+  }
+  return id;
+}
+
+Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file || std::filesystem::is_directory(path)) {
+    return Status(Code::kNotFound, path.string() + ": cannot be read");
+  }
+  const auto size = static_cast<uint64_t>(file.tellg());
+  if (size > limit_bytes) {
+    return Status(Code::kFailedPrecondition, "FILE_TOO_LARGE",
+                  path.string() + ": " + std::to_string(size) + " bytes, the limit is " +
+                      std::to_string(limit_bytes));
+  }
+  std::string bytes(size, '\0');
+  file.seekg(0);
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
+  if (!file) return Status(Code::kUnavailable, path.string() + ": cannot be read");
+  return bytes;
+}
+
+Status WhileUnavailable(const std::function<grpc::Status()>& call) {
+  const auto until = std::chrono::steady_clock::now() + 60s;
+  while (true) {
+    const Status status = runtime::FromGrpc(call());
+    if (status.code() != Code::kUnavailable || std::chrono::steady_clock::now() > until) {
+      return status;
+    }
+    std::this_thread::sleep_for(500ms);
+  }
+}
+
+}  // namespace bitfoundry::cli

@@ -1,0 +1,81 @@
+// What the commands of `bitfoundry` have in common: how they are registered, how they find the
+// doors, and how they answer.
+#pragma once
+
+#include <google/protobuf/message.h>
+#include <grpcpp/channel.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "runtime/client.h"
+
+namespace bitfoundry::cli {
+
+// Exit codes. `evaluate` and `verdict` add their own (verdict_commands.cc).
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kBadUsage = 2;
+
+// What every command is given.
+struct Shell {
+  std::filesystem::path data;  // --data, where run.json is
+  bool json = false;           // --json: one JSON document on stdout, errors included
+  int error_code = kFailed;    // what an error exits with; `evaluate` has another
+
+  // The command that was chosen; returns the exit code. Set by the parser, run by main.
+  std::function<Result<int>()> chosen;
+
+  // A channel to a service, like "trainer": BF_TRAINER, else where run.json says it listens.
+  //
+  // Errors: kNotFound, NEVER_STARTED; kUnavailable, NOT_RUNNING.
+  Result<std::shared_ptr<grpc::Channel>> Door(const std::string& service) const;
+};
+
+// Registers a subcommand whose action is `run`, which may refer to `options` of type Options, kept
+// alive with it. `help` is one line; `example` is a command line that works.
+template <typename Options>
+CLI::App* Add(CLI::App& parent, Shell& shell, const std::string& name, const std::string& help,
+              const std::string& example, const std::shared_ptr<Options>& options,
+              Result<int> (*run)(const Shell&, const Options&)) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  command->footer("Example:\n  " + example);
+  command->callback([&shell, options, run] {
+    shell.chosen = [&shell, options, run] { return run(shell, *options); };
+  });
+  return command;
+}
+
+// One per group of commands.
+void AddFactoryCommands(CLI::App& app, Shell& shell);   // up, down, status
+void AddDataCommands(CLI::App& app, Shell& shell);      // project, ingest, snapshot
+void AddLabelCommands(CLI::App& app, Shell& shell);     // autolabel, label
+void AddModelCommands(CLI::App& app, Shell& shell);     // train, models, artefact, inspect, run
+void AddVerdictCommands(CLI::App& app, Shell& shell);   // evaluate, verdict
+void AddOperatorCommands(CLI::App& app, Shell& shell);  // migrate, jobs
+
+// A message as JSON: field names as in the .proto, absent numbers shown as 0.
+std::string ToJson(const google::protobuf::Message& message);
+
+// `text` as a quoted JSON string.
+std::string Quote(const std::string& text);
+
+// Columns as wide as what is in them; the first row is the head.
+void PrintTable(const std::vector<std::vector<std::string>>& rows);
+
+// A random UUID (version 4): the request_id of a call that creates.
+std::string NewRequestId();
+
+// A whole file. Errors: kNotFound; kFailedPrecondition above `limit_bytes`.
+Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes);
+
+// Calls again, for at most a minute, while the answer is UNAVAILABLE: a door that is being started
+// again is no reason to give up a wait. `call` makes a new context each time.
+Status WhileUnavailable(const std::function<grpc::Status()>& call);
+
+}  // namespace bitfoundry::cli

@@ -1,0 +1,249 @@
+// up, down, status: the factory on this machine.
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "bitfoundry/v1/evaluator.grpc.pb.h"
+#include "bitfoundry/v1/jobs.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "services/bitfoundry/cli.h"
+#include "services/bitfoundry/supervisor.h"
+
+namespace bitfoundry::cli {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::ordered_json;
+
+struct UpOptions {
+  bool detach = false;
+  std::string teacher_model;
+  std::string teacher;
+};
+
+// "SERVING", "NOT_SERVING", "UNREACHABLE"; "-" for a process that has no health service.
+std::string Health(const RunEntry& entry) {
+  if (entry.metrics.empty()) return "-";
+  grpc::health::v1::HealthCheckResponse answer;
+  runtime::Call call(1s);
+  const auto stub = grpc::health::v1::Health::NewStub(runtime::Connect(entry.listen));
+  if (!stub->Check(&call, {}, &answer).ok()) return "UNREACHABLE";
+  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(answer.status());
+}
+
+void Say(const std::string& line) {
+  const std::time_t now = std::time(nullptr);
+  char clock[16];
+  std::strftime(clock, sizeof clock, "%H:%M:%S", std::localtime(&now));
+  std::printf("%s  %s\n", clock, line.c_str());
+  std::fflush(stdout);
+}
+
+// Until the supervisor says that all is up and every door says that it is healthy.
+Result<int> AwaitUp(const Shell& shell, const ProcessId& supervisor) {
+  const std::filesystem::path log = shell.data / "log" / "supervisor.log";
+  for (const auto until = std::chrono::steady_clock::now() + 120s;
+       std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(100ms)) {
+    if (!IsAlive(supervisor)) {
+      return Status(Code::kFailedPrecondition, "CANNOT_START",
+                    LastWords(log) + " (log: " + log.string() + ")");
+    }
+    const Result<RunFile> run = ReadRunFile(shell.data);
+    if (!run.ok() || run->supervisor != supervisor || run->state != "up") continue;
+    bool healthy = true;
+    for (const RunEntry& entry : run->processes) {
+      if (entry.state == "failed") {
+        return Status(Code::kUnavailable, "CANNOT_START",
+                      entry.name + " cannot start: " + entry.reason +
+                          " (the others run; `bitfoundry status`)");
+      }
+      const std::string health = Health(entry);
+      healthy &= entry.state == "ready" && (health == "SERVING" || health == "-");
+    }
+    if (healthy) return kDone;
+  }
+  return Status(Code::kDeadlineExceeded, "not healthy after 120 s; see `bitfoundry status`");
+}
+
+Result<int> Detach(const Shell& shell, const UpOptions& options) {
+  std::error_code failed;
+  std::filesystem::create_directories(shell.data / "log", failed);
+  if (failed) return Status(Code::kUnavailable, "cannot make " + shell.data.string());
+  Command self;
+  self.arguments = {std::filesystem::read_symlink("/proc/self/exe").string(), "up", "--data",
+                    shell.data.string()};
+  if (!options.teacher_model.empty()) {
+    self.arguments.insert(self.arguments.end(), {"--teacher-model-file", options.teacher_model});
+  }
+  if (!options.teacher.empty()) {
+    self.arguments.insert(self.arguments.end(), {"--teacher", options.teacher});
+  }
+  self.log = shell.data / "log" / "supervisor.log";
+  self.own_session = true;
+  const ProcessId supervisor = BF_TRY(Start(self));
+  BF_TRY(AwaitUp(shell, supervisor));
+  if (shell.json) {
+    std::printf("{\"state\":\"up\",\"pid\":%d}\n", supervisor.pid);
+  } else {
+    std::printf("up: pid %d, data in %s; `bitfoundry status` shows it, `bitfoundry down` ends it\n",
+                supervisor.pid, shell.data.c_str());
+  }
+  return kDone;
+}
+
+Result<int> Up(const Shell& shell, const UpOptions& options) {
+  if (options.detach) {
+    const Result<RunFile> run = ReadRunFile(shell.data);
+    if (run.ok() && run->state == "up" && IsAlive(run->supervisor)) {
+      std::printf(shell.json ? "{\"state\":\"up\",\"pid\":%d}\n" : "already running: pid %d\n",
+                  run->supervisor.pid);
+      return kDone;
+    }
+    return Detach(shell, options);
+  }
+  Choices choices{shell.data, options.teacher_model, options.teacher};
+  if (!choices.teacher_model.empty()) {
+    choices.teacher_model = std::filesystem::absolute(choices.teacher_model);
+  }
+  Supervisor supervisor = BF_TRY(Supervisor::Enter(choices));
+  Say("data in " + shell.data.string() + "; Ctrl-C stops everything");
+  BF_TRY(supervisor.Run(Say));
+  return kDone;
+}
+
+struct None {};
+
+Result<int> Down(const Shell& shell, const None&) {
+  BF_TRY(StopFactory(shell.data));
+  std::printf(shell.json ? "{\"state\":\"down\"}\n" : "down\n");
+  return kDone;
+}
+
+ordered_json Processes(const RunFile& run) {
+  ordered_json list = ordered_json::array();
+  for (const RunEntry& entry : run.processes) {
+    const bool alive = IsAlive(entry.id);
+    list.push_back({{"name", entry.name},
+                    {"state", alive || entry.id.pid == 0 ? entry.state : "dead"},
+                    {"pid", alive ? entry.id.pid : 0},
+                    {"uptime_seconds", alive ? std::time(nullptr) - entry.started : 0},
+                    {"restarts", entry.restarts},
+                    {"health", alive ? Health(entry) : "-"},
+                    {"listen", entry.listen},
+                    {"metrics", entry.metrics},
+                    {"reason", entry.reason}});
+  }
+  return list;
+}
+
+// What a door answers, as JSON; null if it does not, and why is left to the processes' table.
+template <typename Response>
+ordered_json AnswerOf(const grpc::Status& status, const Response& response) {
+  return status.ok() ? ordered_json::parse(ToJson(response)) : ordered_json();
+}
+
+ordered_json Queues(const Shell& shell) {
+  const auto door = shell.Door("trainer");
+  if (!door.ok()) return {};
+  v1::ListQueuesResponse response;
+  runtime::Call call(5s);
+  const auto status = v1::Jobs::NewStub(*door)->ListQueues(&call, {}, &response);
+  return AnswerOf(status, response)["queues"];
+}
+
+ordered_json Verdicts(const Shell& shell) {
+  const auto door = shell.Door("evaluator");
+  if (!door.ok()) return {};
+  v1::ListVerdictsRequest request;
+  request.set_page_size(5);
+  v1::ListVerdictsResponse response;
+  runtime::Call call(5s);
+  const auto status = v1::Evaluator::NewStub(*door)->ListVerdicts(&call, request, &response);
+  for (auto& verdict : *response.mutable_verdicts()) verdict.clear_tests();
+  return AnswerOf(status, response)["verdicts"];
+}
+
+// A value of JSON as a cell of a table.
+std::string Cell(const ordered_json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) return std::to_string(static_cast<int64_t>(value.get<double>()));
+  return value.is_null() ? "-" : value.dump();
+}
+
+void PrintList(const std::string& title, const ordered_json& list,
+               const std::vector<std::string>& columns) {
+  if (!list.is_array() || list.empty()) {
+    std::printf("\n%s: %s\n", title.c_str(), list.is_array() ? "none" : "not known");
+    return;
+  }
+  std::printf("\n%s\n", title.c_str());
+  std::vector<std::vector<std::string>> rows{columns};
+  for (const auto& item : list) {
+    auto& row = rows.emplace_back();
+    for (const std::string& column : columns) {
+      std::string cell = Cell(item.value(column, ordered_json()));
+      if (column == "artefact") cell = cell.substr(0, 12);
+      row.push_back(cell);
+    }
+  }
+  PrintTable(rows);
+}
+
+Result<int> ShowStatus(const Shell& shell, const None&) {
+  const RunFile run = BF_TRY(ReadRunFile(shell.data));
+  const bool alive = IsAlive(run.supervisor);
+  const std::string state = alive || run.state == "down" ? run.state : "supervisor killed";
+  const ordered_json all = {{"state", state},
+                            {"data", shell.data.string()},
+                            {"pid", alive ? run.supervisor.pid : 0},
+                            {"processes", Processes(run)},
+                            {"queues", Queues(shell)},
+                            {"verdicts", Verdicts(shell)}};
+  if (shell.json) {
+    std::printf("%s\n", all.dump(2).c_str());
+    return kDone;
+  }
+  std::printf("%s, data in %s\n", state.c_str(), shell.data.c_str());
+  PrintList("processes", all["processes"],
+            {"name", "state", "pid", "uptime_seconds", "restarts", "health", "listen", "metrics"});
+  for (const RunEntry& entry : run.processes) {
+    if (entry.state == "failed") std::printf("%s: %s\n", entry.name.c_str(), entry.reason.c_str());
+  }
+  PrintList("queues", all["queues"],
+            {"kind", "ready", "running", "done", "dead", "oldest_ready_age_seconds"});
+  PrintList("last verdicts", all["verdicts"],
+            {"create_time", "project", "artefact", "suite_name", "outcome"});
+  return kDone;
+}
+
+}  // namespace
+
+void AddFactoryCommands(CLI::App& app, Shell& shell) {
+  const auto options = std::make_shared<UpOptions>();
+  CLI::App* up =
+      Add(app, shell, "up",
+          "Start the factory: Postgres, Redis and every service, on loopback and free ports.\n"
+          "Everything lies under --data; BF_PG_DSN, BF_REDIS_URL and BF_BLOBS name real servers\n"
+          "to use instead. Runs until Ctrl-C or `bitfoundry down`",
+          "bitfoundry up --detach --teacher-model-file ~/.cache/bitfoundry/centernet.onnx", options,
+          Up);
+  up->add_flag("--detach", options->detach, "Return when everything is healthy, and run on");
+  up->add_option("--teacher-model-file", options->teacher_model,
+                 "ONNX file for bf-teacher (scripts/teacher/install makes it); without: no teacher")
+      ->envname("BF_TEACHER_MODEL_FILE");
+  up->add_option("--teacher", options->teacher,
+                 "host:port of another Open Inference server to ask instead");
+
+  const auto none = std::make_shared<None>();
+  Add(app, shell, "down", "Drain and stop everything that `up` started. Nothing is lost",
+      "bitfoundry down", none, Down);
+  Add(app, shell, "status", "Processes, queues with their oldest age, and the last verdicts",
+      "bitfoundry status --json", none, ShowStatus);
+}
+
+}  // namespace bitfoundry::cli
