@@ -1,0 +1,143 @@
+#include "services/trainer/lease_desk.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include "base/log.h"
+#include "bitfoundry/v1/jobs.pb.h"
+#include "catalog/artefacts.h"
+#include "catalog/snapshots.h"
+#include "db/database.h"
+#include "packed/bundle.h"
+
+namespace bitfoundry::trainer {
+namespace {
+
+// The bundle that a manifest in the store names, checked: every file there, the golden outputs
+// replayed by this process.
+Result<catalog::Artefact> ReadBundle(const blobs::Store& store, const std::string& digest) {
+  const std::string manifest_text = BF_TRY(store.Get(digest, packed::kMaxManifestBytes));
+  const packed::Manifest manifest = BF_TRY(packed::ParseManifest(manifest_text));
+  catalog::Artefact artefact{.digest = digest, .snapshot = manifest.provenance.snapshot};
+  std::vector<packed::File> files;
+  for (const packed::ManifestFile& file : manifest.files) {
+    files.push_back({file.name, BF_TRY(store.Get(file.digest, kMaxFileBytes))});
+    artefact.files.push_back({file.name, file.digest, file.bytes});
+    if (file.name == "model.bnn") artefact.model_bytes = file.bytes;
+  }
+  files.push_back({"manifest.json", manifest_text});
+  artefact.files.push_back({"manifest.json", digest, static_cast<int64_t>(manifest_text.size())});
+  BF_TRY(packed::CheckBundle(files));
+  return artefact;
+}
+
+Status EnqueueEvaluation(db::Tx& tx, const catalog::Artefact& artefact, const std::string& suite) {
+  v1::EvaluateJob job;
+  job.set_artefact(artefact.digest);
+  job.set_suite(suite);
+  job.set_snapshot(artefact.snapshot);
+  std::string json;
+  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &json).ok());
+  return jobs::Queue(tx)
+      .Enqueue(
+          {.kind = "evaluate",
+           .payload_json = json,
+           .unique_key = "evaluate:" + artefact.digest + ":" + suite + ":" + artefact.snapshot})
+      .status();
+}
+
+}  // namespace
+
+Result<std::optional<Work>> LeaseDesk::Acquire(const std::string& worker) {
+  return database_.Transact([&](db::Tx& tx) -> Result<std::optional<Work>> {
+    const jobs::Claimed claimed = BF_TRY(jobs::Queue(tx).Claim("train", worker, lease_for_));
+    if (claimed.leases.empty()) return std::nullopt;
+    Work work{.lease = claimed.leases[0]};
+    work.run = BF_TRY(catalog::Runs(tx).OfJob(work.lease.job_id));
+    work.has_checkpoint = BF_TRY(catalog::Runs(tx).NewestCheckpoint(work.run.id)).has_value();
+    return work;
+  });
+}
+
+Status LeaseDesk::UnderLease(const jobs::Lease& lease,
+                             const std::function<Status(db::Tx&, const catalog::Run&)>& body) {
+  return database_.Transact([&](db::Tx& tx) -> Status {
+    BF_TRY(jobs::Queue(tx).Check(lease));
+    return body(tx, BF_TRY(catalog::Runs(tx).OfJob(lease.job_id)));
+  });
+}
+
+Status LeaseDesk::Heartbeat(const jobs::Lease& lease, const catalog::Progress& progress) {
+  return UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
+    BF_TRY(jobs::Queue(tx).Renew(lease, lease_for_));
+    if (progress.epochs == 0) return Status();  // nothing to tell yet
+    return catalog::Runs(tx).AddProgress(run.id, lease.epoch, progress);
+  });
+}
+
+Result<LeaseDesk::Dataset> LeaseDesk::GetDataset(const jobs::Lease& lease) {
+  Dataset dataset;
+  BF_TRY(UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
+    const catalog::Snapshot snapshot = BF_TRY(catalog::Snapshots(tx).Get(run.snapshot));
+    dataset = {snapshot.digest, snapshot.pixels_digest};
+    return Status();
+  }));
+  return dataset;
+}
+
+Result<std::string> LeaseDesk::NewestCheckpoint(const jobs::Lease& lease) {
+  std::optional<std::string> blob;
+  BF_TRY(UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
+    blob = BF_TRY(catalog::Runs(tx).NewestCheckpoint(run.id));
+    return Status();
+  }));
+  if (!blob.has_value()) {
+    return Status(Code::kNotFound, "NO_CHECKPOINT", "the run has no checkpoint yet");
+  }
+  return *blob;
+}
+
+Status LeaseDesk::SaveCheckpoint(const jobs::Lease& lease, int epoch, const std::string& blob) {
+  return UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) {
+    return catalog::Runs(tx).AddCheckpoint(run.id, epoch, lease.epoch, blob);
+  });
+}
+
+Status LeaseDesk::RecordUpload(const jobs::Lease& lease, const std::string& blob, int64_t bytes) {
+  return UnderLease(lease, [&](db::Tx& tx, const catalog::Run&) {
+    return catalog::Runs(tx).AddUpload(lease.job_id, lease.epoch, blob, bytes);
+  });
+}
+
+Status LeaseDesk::Complete(const jobs::Lease& lease, const std::string& manifest_digest,
+                           const catalog::Progress& progress) {
+  const Result<catalog::Artefact> bundle = ReadBundle(store_, manifest_digest);
+  if (!bundle.ok()) {
+    return {Code::kFailedPrecondition, "BUNDLE_REFUSED", bundle.status().ToString()};
+  }
+  return UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
+    catalog::Runs runs(tx);
+    for (const catalog::ArtefactFile& file : bundle->files) {
+      if (BF_TRY(runs.WasUploaded(lease.job_id, lease.epoch, file.digest))) continue;
+      return {Code::kFailedPrecondition, "NOT_UPLOADED",
+              file.name + " was not uploaded under this lease"};
+    }
+    if (bundle->snapshot != run.snapshot) {
+      return {Code::kFailedPrecondition, "BUNDLE_REFUSED",
+              "the manifest names another snapshot than the run"};
+    }
+    catalog::Artefact artefact = *bundle;
+    artefact.run_id = run.id;
+    artefact.project_id = run.project_id;
+    artefact.lease_epoch = lease.epoch;
+    BF_TRY(catalog::Artefacts(tx).Add(artefact));
+    BF_TRY(runs.AddProgress(run.id, lease.epoch, progress));
+    if (!run.suite.empty()) BF_TRY(EnqueueEvaluation(tx, artefact, run.suite));
+    return jobs::Queue(tx).Complete(lease);
+  });
+}
+
+Result<jobs::GivenBack> LeaseDesk::GiveUp(const jobs::Lease& lease, const Status& why) {
+  return database_.Transact([&](db::Tx& tx) { return jobs::Queue(tx).GiveBack(lease, why); });
+}
+
+}  // namespace bitfoundry::trainer

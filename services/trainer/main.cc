@@ -1,0 +1,38 @@
+// bf-trainer: training runs for people and pipelines, leases for workers, queues for operators.
+#include "runtime/main.h"
+
+#include "blobs/store.h"
+#include "db/database.h"
+#include "db/migrate.h"
+#include "runtime/serve.h"
+#include "services/trainer/jobs_service.h"
+#include "services/trainer/leases_service.h"
+#include "services/trainer/trainer_service.h"
+
+using namespace bitfoundry;
+
+constexpr runtime::Option kLeaseSeconds{
+    "lease-seconds", "20",
+    "a training worker that is silent for as long loses its run (3 to 3600)"};
+
+Status Run(runtime::Process& process) {
+  const int64_t lease_seconds = BF_TRY(process.options.Integer(kLeaseSeconds, 3, 3600));
+  const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
+  db::Database database(process.options.Text(runtime::kPgDsn));
+  jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+
+  trainer::RunDesk runs(database);
+  trainer::LeaseDesk leases(database, store, std::chrono::seconds(lease_seconds));
+  trainer::TrainerService trainer_service(runs, store);
+  trainer::LeasesService leases_service(leases, store, doorbell, *process.metrics, process.stop);
+  trainer::JobsService jobs_service(database);
+  return runtime::Serve(process, {&trainer_service, &leases_service, &jobs_service},
+                        [&] { return db::CheckSchema(database); });
+}
+
+int main(int argc, char** argv) {
+  return runtime::Main(argc, argv,
+                       {runtime::kPgDsn, runtime::kRedis, runtime::kBlobs, runtime::kListen,
+                        runtime::kMetrics, runtime::kReadyFile, kLeaseSeconds},
+                       Run);
+}

@@ -1,0 +1,104 @@
+#include "services/trainer/run_desk.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include "base/digest.h"
+#include "bitfoundry/v1/jobs.pb.h"
+#include "bnn/recipe.h"
+#include "catalog/projects.h"
+#include "catalog/snapshots.h"
+#include "catalog/suites.h"
+#include "db/database.h"
+
+namespace bitfoundry::trainer {
+namespace {
+
+// One training may take a day; a worker that is alone with it keeps it by its heartbeats.
+constexpr std::chrono::hours kRunLimit{24};
+
+std::string PayloadOf(const catalog::Run& run) {
+  v1::TrainJob job;
+  job.set_snapshot(run.snapshot);
+  job.set_recipe_digest(run.recipe_digest);
+  std::string json;
+  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &json).ok());
+  return json;
+}
+
+Result<catalog::Snapshot> SnapshotOf(db::Tx& tx, const catalog::Project& project,
+                                     const std::string& digest) {
+  if (digest.empty()) {
+    const auto newest = BF_TRY(catalog::Snapshots(tx).List(project.id, 0, 1));
+    if (!newest.empty()) return newest[0];
+    return Status(
+        Code::kNotFound, "SNAPSHOT_NOT_FOUND",
+        "the project has no snapshot yet: run `bitfoundry snapshot " + project.name + "`");
+  }
+  const catalog::Snapshot snapshot = BF_TRY(catalog::Snapshots(tx).Get(digest));
+  if (snapshot.project_id == project.id) return snapshot;
+  return Status(Code::kNotFound, "SNAPSHOT_NOT_FOUND",
+                "snapshot " + digest + " is of another project");
+}
+
+Result<RunState> StateOf(db::Tx& tx, catalog::Run run) {
+  const jobs::JobState job = BF_TRY(jobs::Queue(tx).State(run.job_id));
+  return RunState{std::move(run), job};
+}
+
+}  // namespace
+
+Result<RunState> RunDesk::Create(const Wanted& wanted) {
+  const bnn::Recipe recipe = wanted.recipe_json.empty()
+                                 ? bnn::DefaultRecipe()
+                                 : BF_TRY(bnn::ParseRecipe(wanted.recipe_json));
+  return database_.Transact([&](db::Tx& tx) -> Result<RunState> {
+    const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(wanted.project));
+    const catalog::Snapshot snapshot = BF_TRY(SnapshotOf(tx, project, wanted.snapshot));
+    if (!wanted.suite.empty()) BF_TRY(catalog::Suites(tx).Get(wanted.suite));
+
+    catalog::Run run{.project_id = project.id,
+                     .snapshot = snapshot.digest,
+                     .recipe_json = bnn::CanonicalJson(recipe),
+                     .suite = wanted.suite};
+    run.recipe_digest = Sha256(run.recipe_json);
+    run.job_id = BF_TRY(
+        jobs::Queue(tx).Enqueue({.kind = "train",
+                                 .payload_json = PayloadOf(run),
+                                 .unique_key = "train:" + run.snapshot + ":" + run.recipe_digest,
+                                 .run_limit = kRunLimit}));
+    const int64_t id = BF_TRY(catalog::Runs(tx).Add(run));
+    return StateOf(tx, BF_TRY(catalog::Runs(tx).Get(id)));
+  });
+}
+
+Result<RunState> RunDesk::Get(int64_t run_id) {
+  return database_.Transact([&](db::Tx& tx) -> Result<RunState> {
+    return StateOf(tx, BF_TRY(catalog::Runs(tx).Get(run_id)));
+  });
+}
+
+Result<std::vector<RunState>> RunDesk::List(const std::string& project, int64_t before, int limit) {
+  return database_.Transact([&](db::Tx& tx) -> Result<std::vector<RunState>> {
+    const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(project));
+    std::vector<RunState> states;
+    for (catalog::Run& run : BF_TRY(catalog::Runs(tx).List(found.id, before, limit))) {
+      states.push_back(BF_TRY(StateOf(tx, std::move(run))));
+    }
+    return states;
+  });
+}
+
+Result<catalog::Artefact> RunDesk::GetArtefact(const std::string& digest_or_prefix) {
+  return database_.Transact(
+      [&](db::Tx& tx) { return catalog::Artefacts(tx).Get(digest_or_prefix); });
+}
+
+Result<std::vector<catalog::Artefact>> RunDesk::ListArtefacts(const std::string& project,
+                                                              int64_t skip, int limit) {
+  return database_.Transact([&](db::Tx& tx) -> Result<std::vector<catalog::Artefact>> {
+    const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(project));
+    return catalog::Artefacts(tx).List(found.id, skip, limit);
+  });
+}
+
+}  // namespace bitfoundry::trainer

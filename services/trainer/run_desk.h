@@ -1,0 +1,55 @@
+// Runs and artefacts for whoever wants a model. Knows no gRPC.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "catalog/artefacts.h"
+#include "catalog/runs.h"
+#include "jobs/queue.h"
+
+namespace bitfoundry::db {
+class Database;
+}
+
+namespace bitfoundry::trainer {
+
+// A run and where its job stands.
+struct RunState {
+  catalog::Run run;
+  jobs::JobState job;
+};
+
+class RunDesk {
+ public:
+  explicit RunDesk(db::Database& database) : database_(database) {}
+
+  struct Wanted {
+    std::string project;
+    std::string snapshot;     // empty: the project's newest
+    std::string recipe_json;  // empty: the default
+    std::string suite;        // digest; empty: none
+  };
+
+  // Enqueues the run of that snapshot and recipe, or finds it.
+  //
+  // Errors: kNotFound for the project, the snapshot or the suite; kInvalidArgument BAD_RECIPE.
+  Result<RunState> Create(const Wanted& wanted);
+
+  // Errors: kNotFound.
+  Result<RunState> Get(int64_t run_id);
+
+  // Newest first, with ids below `before` (0: from the newest).
+  Result<std::vector<RunState>> List(const std::string& project, int64_t before, int limit);
+
+  // Errors: those of catalog::Artefacts::Get.
+  Result<catalog::Artefact> GetArtefact(const std::string& digest_or_prefix);
+  Result<std::vector<catalog::Artefact>> ListArtefacts(const std::string& project, int64_t skip,
+                                                       int limit);
+
+ private:
+  db::Database& database_;
+};
+
+}  // namespace bitfoundry::trainer
