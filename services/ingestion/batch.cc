@@ -1,0 +1,139 @@
+#include "services/ingestion/batch.h"
+
+#include <algorithm>
+
+#include "catalog/requests.h"
+#include "images/codec.h"
+
+namespace bitfoundry::ingestion {
+namespace {
+
+constexpr char kMethod[] = "IngestImages";
+
+Status OutOfOrder(const std::string& what) {
+  return {Code::kInvalidArgument, "STREAM_ORDER", what};
+}
+
+// Who said what of the image. Errors: kInvalidArgument, LABEL_INVALID.
+Result<std::optional<Said>> ReadSaid(const catalog::Project& project, const v1::ImageStart& start) {
+  if (start.label().empty()) return std::optional<Said>();
+  const auto at = std::find(project.classes.begin(), project.classes.end(), start.label());
+  if (at == project.classes.end()) {
+    return Status(Code::kInvalidArgument, "LABEL_INVALID",
+                  "the project has no class '" + start.label() + "'");
+  }
+  if (start.annotator().empty() || start.annotator().size() > 128) {
+    return Status(Code::kInvalidArgument, "LABEL_INVALID",
+                  "a label needs an annotator of 1 to 128 bytes");
+  }
+  return std::optional<Said>({static_cast<int>(at - project.classes.begin()), start.annotator()});
+}
+
+}  // namespace
+
+Result<Capture> ReadCapture(db::Database& database, const v1::Capture& message) {
+  Capture capture;
+  capture.project = BF_TRY(
+      database.Transact([&](db::Tx& tx) { return catalog::Projects(tx).Get(message.project()); }));
+  if (message.part() == v1::PART_TEST) capture.part = catalog::Part::kTest;
+  if (!message.camera().empty()) capture.camera = message.camera();
+  if (!message.session().empty()) capture.session = message.session();
+  capture.tags = {message.tags().begin(), message.tags().end()};
+  BF_TRY(Check(capture));
+  return capture;
+}
+
+Result<std::optional<std::string>> AnsweredBefore(db::Database& database,
+                                                  const std::string& request_id,
+                                                  const std::string& method) {
+  if (request_id.empty()) return std::optional<std::string>();
+  const Status unknown(Code::kNotFound, "not answered yet");
+  const Result<std::string> answer = database.Transact([&](db::Tx& tx) {
+    return catalog::Once(tx, request_id, method, [&]() -> Result<std::string> { return unknown; });
+  });
+  if (answer.ok()) return std::optional<std::string>(*answer);
+  if (answer.status() == unknown) return std::optional<std::string>();
+  return answer.status();
+}
+
+Result<std::string> Remember(db::Database& database, const std::string& request_id,
+                             const std::string& method, const std::string& answer) {
+  return database.Transact([&](db::Tx& tx) {
+    return catalog::Once(tx, request_id, method, [&]() -> Result<std::string> { return answer; });
+  });
+}
+
+Status Batch::Open(const v1::Capture& capture) {
+  if (capture_.has_value()) return OutOfOrder("a capture comes first and once");
+  capture_ = BF_TRY(ReadCapture(database_, capture));
+  request_id_ = capture.request_id();
+  if (const auto known = BF_TRY(AnsweredBefore(database_, request_id_, kMethod))) {
+    BF_CHECK(answered_.emplace().ParseFromString(*known));
+  }
+  return {};
+}
+
+Status Batch::Add(const v1::IngestImagesRequest& message) {
+  if (message.has_capture()) return Open(message.capture());
+  if (!capture_.has_value()) return OutOfOrder("a capture comes first");
+  if (message.has_image()) {
+    BF_TRY(Close());
+    if (++images_ > kMaxBatch) {
+      return {Code::kInvalidArgument, "BATCH_TOO_LARGE",
+              "more than 1000 images; those before are taken, send the rest in another call"};
+    }
+    image_ = message.image();
+    return {};
+  }
+  if (!image_.has_value()) return OutOfOrder("a chunk before its image");
+  if (message.chunk().size() > kMaxChunkBytes) {
+    return {Code::kInvalidArgument, "CHUNK_TOO_LARGE", "a chunk has more than 1 MiB"};
+  }
+  const size_t room = images::Limits().bytes + 1 - bytes_.size();
+  bytes_.append(message.chunk(), 0, std::min(room, message.chunk().size()));
+  return {};
+}
+
+Result<Counts> Batch::Take(const v1::ImageStart& start) {
+  Capture capture = *capture_;
+  for (const auto& [key, value] : start.tags()) capture.tags[key] = value;
+  BF_TRY(Check(capture));
+  const std::optional<Said> said = BF_TRY(ReadSaid(capture.project, start));
+  std::optional<catalog::Window> window;
+  if (start.has_window()) {
+    const v1::Window& w = start.window();
+    window = catalog::Window{w.x(), w.y(), w.width(), w.height()};
+  }
+  return intake_.TakeImage(capture, bytes_, window, said);
+}
+
+Status Batch::Close() {
+  if (!image_.has_value()) return {};
+  const Result<Counts> counts = Take(*image_);
+  if (counts.ok()) {
+    response_.set_accepted(response_.accepted() + counts->accepted);
+    response_.set_duplicates(response_.duplicates() + counts->duplicates);
+  } else if (counts.status().code() == Code::kInvalidArgument) {
+    v1::Refused& refused = *response_.add_refused();
+    refused.set_name(image_->name());
+    refused.set_reason(counts.status().reason());
+    refused.set_message(counts.status().message());
+  } else {
+    return counts.status().In(image_->name());
+  }
+  image_.reset();
+  bytes_.clear();
+  return {};
+}
+
+Result<v1::IngestImagesResponse> Batch::Finish() {
+  if (answered_.has_value()) return *answered_;
+  if (!capture_.has_value()) return OutOfOrder("a capture comes first");
+  BF_TRY(Close());
+  const std::string answer =
+      BF_TRY(Remember(database_, request_id_, kMethod, response_.SerializeAsString()));
+  BF_CHECK(response_.ParseFromString(answer));
+  return response_;
+}
+
+}  // namespace bitfoundry::ingestion

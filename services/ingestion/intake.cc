@@ -1,0 +1,156 @@
+#include "services/ingestion/intake.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <regex>
+#include <utility>
+
+#include "bitfoundry/v1/jobs.pb.h"
+#include "images/codec.h"
+#include "images/measure.h"
+#include "jobs/queue.h"
+#include "services/ingestion/pixels.h"
+
+namespace bitfoundry::ingestion {
+namespace {
+
+using catalog::Window;
+
+// A sample of the whole of `image`, or of a window of it, with what is measured there.
+Result<catalog::Sample> MakeSample(const Capture& capture, const images::Image& image,
+                                   const std::string& digest, const std::optional<Window>& window,
+                                   int64_t position) {
+  const images::Image seen = images::ToGray(BF_TRY(Cut(image, window)));
+  const images::Properties measured = images::Measure(seen);
+  return catalog::Sample{.project_id = capture.project.id,
+                         .image_digest = digest,
+                         .window = window,
+                         .part = capture.part,
+                         .camera = capture.camera,
+                         .session = capture.session,
+                         .position = position,
+                         .attributes = {{"brightness", measured.brightness},
+                                        {"brightness_p99", measured.brightness_p99},
+                                        {"contrast", measured.contrast},
+                                        {"sharpness", measured.sharpness},
+                                        {"entropy", measured.entropy},
+                                        {"width", seen.width},
+                                        {"height", seen.height}},
+                         .phash = measured.perceptual_hash,
+                         .tags = capture.tags};
+}
+
+jobs::JobSpec LabelJobFor(int64_t project_id, const std::string& digest) {
+  v1::LabelJob job;
+  job.set_project_id(project_id);
+  job.set_image_digest(digest);
+  jobs::JobSpec spec{.kind = kLabelJob,
+                     .unique_key = "label:" + std::to_string(project_id) + ":" + digest};
+  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &spec.payload_json).ok());
+  return spec;
+}
+
+}  // namespace
+
+// One image with its samples, computed and ready to be written.
+struct Intake::Picture {
+  catalog::Image image;
+  std::vector<catalog::Sample> samples;
+  std::optional<Said> said;  // of its only sample
+};
+
+Status Check(const Capture& capture) {
+  static const std::regex key("[a-z][a-z0-9_]{0,31}");
+  const auto wrong = [](const std::string& what) {
+    return Status(Code::kInvalidArgument, "CAPTURE_INVALID", what);
+  };
+  if (capture.camera.size() > 128) return wrong("camera has more than 128 bytes");
+  if (capture.session.size() > 128) return wrong("session has more than 128 bytes");
+  if (capture.tags.size() > 32) return wrong("more than 32 tags");
+  for (const auto& [name, value] : capture.tags) {
+    if (!std::regex_match(name, key)) {
+      return wrong("tag '" + name.substr(0, 64) + "': a key is a-z, then up to 31 of a-z 0-9 _");
+    }
+    if (value.size() > 128) return wrong("tag '" + name + "' has more than 128 bytes");
+  }
+  return {};
+}
+
+Result<Counts> Intake::Write(const Picture& picture) {
+  const int64_t project_id = picture.samples.front().project_id;
+  const Result<Counts> counts = database_.Transact([&](db::Tx& tx) -> Result<Counts> {
+    jobs::Queue queue(tx);
+    BF_TRY(queue.CheckRoom(kLabelJob, max_waiting_));
+    catalog::Samples samples(tx);
+    BF_TRY(samples.AddImage(picture.image));
+    Counts added;
+    for (const catalog::Sample& sample : picture.samples) {
+      const auto [id, fresh] = BF_TRY(samples.Add(sample));
+      ++(fresh ? added.accepted : added.duplicates);
+    }
+    if (!picture.said.has_value()) {
+      BF_TRY(queue.Enqueue(LabelJobFor(project_id, picture.image.digest)));
+    }
+    return added;
+  });
+  if (counts.ok()) doorbell_.Ring(kLabelJob);
+  return counts;
+}
+
+Result<Counts> Intake::TakeImage(const Capture& capture, std::string_view bytes,
+                                 const std::optional<Window>& window,
+                                 const std::optional<Said>& said) {
+  const images::Header header = BF_TRY(images::Probe(bytes));
+  const images::Image image = BF_TRY(images::Decode(bytes));
+  Picture picture{.said = said};
+  picture.samples.push_back(BF_TRY(MakeSample(capture, image, Sha256(bytes), window, 0)));
+  picture.image = {.digest = BF_TRY(store_.Put(bytes)),
+                   .format = header.format == images::Format::kJpeg ? "jpeg" : "png",
+                   .width = header.width,
+                   .height = header.height,
+                   .bytes = static_cast<int64_t>(bytes.size())};
+  return Write(picture);
+}
+
+Result<Counts> Intake::TakeVideo(const Capture& capture, const std::string& path,
+                                 const FrameRange& range, const std::optional<WindowPlan>& plan,
+                                 const std::function<Status(const Progress&)>& tell) {
+  if (plan.has_value()) BF_TRY(CheckPlan(*plan));
+  const Survey survey = BF_TRY(SurveyVideo(path, range));
+  Progress progress{.frames_total = survey.frames};
+  BF_TRY(ForEachFrame(path, range, [&](const Frame& frame) -> Status {
+    std::vector<std::optional<Window>> windows;
+    if (plan.has_value()) {
+      const auto moving = MovingPlaces(Cells(frame.image), survey.background);
+      for (const images::Rect& rect :
+           ProposeWindows(*plan, frame.index, frame.image.width, frame.image.height, moving)) {
+        windows.push_back(Window{rect.x, rect.y, rect.width, rect.height});
+      }
+    } else {
+      windows.push_back(std::nullopt);
+    }
+    if (!windows.empty()) {
+      const std::string png = images::EncodePng(frame.image);
+      if (png.size() > images::Limits().bytes) {
+        return {Code::kInvalidArgument, "IMAGE_TOO_LARGE", "a frame has more than 16 MiB as PNG"};
+      }
+      Picture picture{.image = {.digest = BF_TRY(store_.Put(png)),
+                                .format = "png",
+                                .width = frame.image.width,
+                                .height = frame.image.height,
+                                .bytes = static_cast<int64_t>(png.size())}};
+      for (const auto& window : windows) {
+        picture.samples.push_back(
+            BF_TRY(MakeSample(capture, frame.image, picture.image.digest, window, frame.index)));
+      }
+      const Counts counts = BF_TRY(Write(picture));
+      progress.counts.accepted += counts.accepted;
+      progress.counts.duplicates += counts.duplicates;
+    }
+    ++progress.frames_done;
+    return tell(progress);
+  }));
+  return progress.counts;
+}
+
+}  // namespace bitfoundry::ingestion
