@@ -1,0 +1,195 @@
+#include "services/trainer/lease_desk.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "catalog/projects.h"
+#include "catalog/snapshots.h"
+#include "catalog/suites.h"
+#include "packed/bundle.h"
+#include "packed/format.h"
+#include "services/trainer/run_desk.h"
+#include "tests/support/postgres.h"
+#include "tests/support/status_matchers.h"
+
+namespace bitfoundry::trainer {
+namespace {
+
+using testing::IsOk;
+using testing::StatusIs;
+
+std::vector<uint8_t> TinyModel() {
+  packed::Network network;
+  network.input = {8, 8, 1};
+  network.mean = 128;
+  network.ops = {
+      packed::Stem{.channels = 32,
+                   .kernel = 1,
+                   .weights = std::vector<int8_t>(32, 1),
+                   .thresholds = std::vector<int32_t>(32, 0)},
+      packed::GlobalSum{},
+      packed::Dense{.classes = 2, .weights = std::vector<int8_t>(64, 1), .biases = {0, 1}}};
+  return *packed::Serialize(network);
+}
+
+class LeaseDeskTest : public testing::PostgresTest {
+ protected:
+  void SetUp() override {
+    PostgresTest::SetUp();
+    folder_ = std::filesystem::temp_directory_path() / ("trainer_" + std::to_string(getpid()));
+    store_.emplace(*blobs::Store::Open(folder_));
+    leases_.emplace(database(), *store_, std::chrono::seconds(60));
+    snapshot_ = *store_->Put("rows");
+    suite_ = *store_->Put("suite");
+    ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
+      const auto project = BF_TRY(catalog::Projects(tx).Create(
+          {.name = "door", .classes = {"no", "yes"}, .height = 8, .width = 8, .channels = 1}));
+      BF_TRY(catalog::Suites(tx).Add({suite_, "door.yaml", "tests: []"}));
+      return catalog::Snapshots(tx).Add({.digest = snapshot_,
+                                         .pixels_digest = *store_->Put("pixels"),
+                                         .project_id = project.id,
+                                         .class_list_version = 1,
+                                         .summary_json = "{}"});
+    }),
+                IsOk());
+  }
+  void TearDown() override {
+    std::filesystem::remove_all(folder_);
+    PostgresTest::TearDown();
+  }
+
+  Result<RunState> Create(const std::string& suite = "") {
+    return RunDesk(database()).Create({.project = "door", .suite = suite});
+  }
+  Work Acquire(const std::string& worker = "worker") {
+    auto work = leases_->Acquire(worker);
+    EXPECT_THAT(work, IsOk());
+    EXPECT_TRUE(work->has_value());
+    return **work;
+  }
+  void ExpireAndFree() {
+    Run("UPDATE jobs SET lease_until = now() - interval '1 second'");
+    EXPECT_FALSE((*leases_->Acquire("sweeper")).has_value());
+  }
+
+  // Uploads a bundle under the lease; returns the digest of its manifest.
+  Result<std::string> Upload(const jobs::Lease& lease, const std::string& leave_out = "") {
+    packed::Provenance provenance{.project = "door",
+                                  .snapshot = snapshot_,
+                                  .recipe_json = "{}",
+                                  .code_revision = "test",
+                                  .classes = {"no", "yes"}};
+    const auto files = packed::MakeBundle(TinyModel(), {std::vector<uint8_t>(64, 7)}, provenance);
+    EXPECT_THAT(files, IsOk());
+    std::string manifest;
+    for (const packed::File& file : *files) {
+      const std::string digest = *store_->Put(file.bytes);
+      if (file.name == "manifest.json") manifest = digest;
+      if (file.name == leave_out) continue;
+      BF_TRY(leases_->RecordUpload(lease, digest, static_cast<int64_t>(file.bytes.size())));
+    }
+    return manifest;
+  }
+
+  std::filesystem::path folder_;
+  std::optional<blobs::Store> store_;
+  std::optional<LeaseDesk> leases_;
+  std::string snapshot_;
+  std::string suite_;
+};
+
+TEST_F(LeaseDeskTest, TheSameSnapshotAndRecipeAreOneRun) {
+  const auto first = Create();
+  ASSERT_THAT(first, IsOk());
+  EXPECT_EQ(Create()->run.id, first->run.id);
+  EXPECT_EQ(first->job.state, "ready");
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "1");
+}
+
+TEST_F(LeaseDeskTest, ABadRecipeAndAMissingSnapshotAreRefused) {
+  RunDesk desk(database());
+  EXPECT_EQ(desk.Create({.project = "door", .recipe_json = R"({"epohcs": 3})"}).status().reason(),
+            "BAD_RECIPE");
+  EXPECT_EQ(desk.Create({.project = "door", .snapshot = "none"}).status().reason(),
+            "SNAPSHOT_NOT_FOUND");
+  EXPECT_EQ(desk.Create({.project = "door", .suite = "none"}).status().reason(), "SUITE_NOT_FOUND");
+}
+
+TEST_F(LeaseDeskTest, ACompletedRunHasItsArtefactAndItsEvaluationAsked) {
+  const auto run = Create(suite_);
+  const Work work = Acquire();
+  const auto manifest = Upload(work.lease);
+  ASSERT_THAT(manifest, IsOk());
+  ASSERT_THAT(leases_->Complete(work.lease, *manifest, {.epoch = 2, .epochs = 2, .step = 9}),
+              IsOk());
+
+  const auto done = RunDesk(database()).Get(run->run.id);
+  EXPECT_EQ(done->job.state, "done");
+  EXPECT_EQ(done->run.artefact, *manifest);
+  EXPECT_EQ(done->run.progress->step, 9);
+  EXPECT_EQ(One("SELECT unique_key FROM jobs WHERE kind = 'evaluate'"),
+            "evaluate:" + *manifest + ":" + suite_ + ":" + snapshot_);
+}
+
+TEST_F(LeaseDeskTest, AfterItsLeaseIsLostAWorkerCanWriteNothing) {
+  ASSERT_THAT(Create(), IsOk());
+  const Work zombie = Acquire("zombie");
+  const std::string blob = *store_->Put("checkpoint");
+  ExpireAndFree();
+  const Work healthy = Acquire("healthy");
+
+  EXPECT_EQ(leases_->Heartbeat(zombie.lease, {.epochs = 1}).reason(), "LEASE_LOST");
+  EXPECT_EQ(leases_->GetDataset(zombie.lease).status().reason(), "LEASE_LOST");
+  EXPECT_EQ(leases_->SaveCheckpoint(zombie.lease, 1, blob).reason(), "LEASE_LOST");
+  EXPECT_EQ(Upload(zombie.lease).status().reason(), "LEASE_LOST");
+  const auto manifest = Upload(healthy.lease);
+  EXPECT_EQ(leases_->Complete(zombie.lease, *manifest, {}).reason(), "LEASE_LOST");
+  for (const char* table : {"artefacts", "checkpoints", "run_progress"}) {
+    EXPECT_EQ(One(std::string("SELECT count(*) FROM ") + table), "0") << table;
+  }
+  EXPECT_THAT(leases_->Complete(healthy.lease, *manifest, {}), IsOk());
+}
+
+TEST_F(LeaseDeskTest, FilesUploadedUnderALostLeaseDoNotCountForTheNext) {
+  ASSERT_THAT(Create(), IsOk());
+  const Work first = Acquire();
+  const auto manifest = Upload(first.lease);
+  ASSERT_THAT(manifest, IsOk());
+  ExpireAndFree();
+  const Work second = Acquire();
+  EXPECT_EQ(leases_->Complete(second.lease, *manifest, {}).reason(), "NOT_UPLOADED");
+}
+
+TEST_F(LeaseDeskTest, AMissingOrSpoiledFileIsRefusedAndTheRunStaysLeased) {
+  ASSERT_THAT(Create(), IsOk());
+  const Work work = Acquire();
+  const auto manifest = Upload(work.lease, /*leave_out=*/"model.bnn");
+  EXPECT_EQ(leases_->Complete(work.lease, *manifest, {}).reason(), "NOT_UPLOADED");
+  EXPECT_EQ(leases_->Complete(work.lease, *store_->Put("{}"), {}).reason(), "BUNDLE_REFUSED");
+  EXPECT_THAT(leases_->Heartbeat(work.lease, {}), IsOk());
+}
+
+TEST_F(LeaseDeskTest, TheNextWorkerFindsTheNewestCheckpoint) {
+  ASSERT_THAT(Create(), IsOk());
+  const Work first = Acquire();
+  EXPECT_FALSE(first.has_checkpoint);
+  EXPECT_EQ(leases_->NewestCheckpoint(first.lease).status().reason(), "NO_CHECKPOINT");
+  const std::string later = *store_->Put("epoch 10");
+  ASSERT_THAT(leases_->SaveCheckpoint(first.lease, 10, later), IsOk());
+  ASSERT_THAT(leases_->SaveCheckpoint(first.lease, 9, *store_->Put("epoch 9")), IsOk());
+  ExpireAndFree();
+  const Work second = Acquire();
+  EXPECT_TRUE(second.has_checkpoint);
+  EXPECT_EQ(*leases_->NewestCheckpoint(second.lease), later);
+}
+
+TEST_F(LeaseDeskTest, AWorkerThatIsStoppedGivesTheRunBackAtOnceAndUncounted) {
+  const auto run = Create();
+  EXPECT_EQ(*leases_->GiveUp(Acquire().lease, Status(Code::kCancelled, "SIGTERM")),
+            jobs::GivenBack::kReadyAgain);
+  EXPECT_EQ(RunDesk(database()).Get(run->run.id)->job.attempts, 0);
+  EXPECT_EQ(Acquire().lease.attempt, 1);
+}
+
+}  // namespace
+}  // namespace bitfoundry::trainer
