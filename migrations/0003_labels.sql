@@ -11,15 +11,16 @@ CREATE TABLE tasks (
   priority   smallint    NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT now(),
   closed_at  timestamptz,
-  closed_as  text CHECK (closed_as IN ('answered', 'refused', 'settled')),
+  closed_as  text CHECK (closed_as IN ('answered', 'refused')),
   UNIQUE (project_id, sample_id),
   CONSTRAINT closed_for_a_reason CHECK ((closed_at IS NULL) = (closed_as IS NULL))
 );
 
-CREATE TYPE slot_state AS ENUM ('open', 'leased', 'answered');
+CREATE TYPE slot_state AS ENUM ('open', 'leased', 'answered', 'withdrawn');
 
 -- One opinion that is wanted. The two keys are the rules: a slot is held once, and nobody holds
--- two of one task. `waiting` copies what the claim needs, so that one index serves it.
+-- two of one task. Project and priority are copied from the task, so that one index serves the
+-- claim. When a task closes, its slots that are not answered are withdrawn.
 CREATE TABLE task_slots (
   task_id     bigint      NOT NULL REFERENCES tasks,
   slot        smallint    NOT NULL CHECK (slot BETWEEN 1 AND 9),
@@ -31,7 +32,8 @@ CREATE TABLE task_slots (
   lease_until timestamptz,
   PRIMARY KEY (task_id, slot),
   CONSTRAINT nobody_twice UNIQUE (task_id, annotator),
-  CONSTRAINT held_iff_not_open CHECK ((state = 'open') = (annotator IS NULL)),
+  CONSTRAINT held_by_somebody
+    CHECK ((state IN ('leased', 'answered')) = (annotator IS NOT NULL)),
   CONSTRAINT leased_until CHECK ((state = 'leased') = (lease_until IS NOT NULL))
 );
 
@@ -73,7 +75,7 @@ CREATE TABLE answers (
 CREATE TABLE labels (
   sample_id   bigint           NOT NULL REFERENCES samples,
   revision    integer          NOT NULL CHECK (revision > 0),
-  class_index integer          NOT NULL CHECK (class_index >= 0),
+  class_index integer          CHECK (class_index >= 0),      -- NULL: no longer settled
   posterior   double precision NOT NULL CHECK (posterior BETWEEN 0 AND 1),
   answers     integer          NOT NULL CHECK (answers > 0),  -- how many went into it
   rule        text             NOT NULL,                      -- version of the consensus
