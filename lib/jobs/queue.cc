@@ -175,6 +175,8 @@ constexpr char kState[] = R"sql(
   SELECT state::text, attempt, last_error FROM finished_jobs WHERE id = $1
 )sql";
 
+constexpr char kFindKey[] = "SELECT job_id FROM job_keys WHERE unique_key = $1";
+
 // Prepared once per connection: planning these costs more than running them.
 template <typename... Args>
 pqxx::result Exec(db::Tx& tx, const char* name, const char* sql, Args&&... args) {
@@ -326,6 +328,12 @@ Result<JobState> Queue::State(int64_t job_id) {
   return JobState{.state = rows[0][0].as<std::string>(),
                   .attempts = rows[0][1].as<int>(),
                   .last_error = rows[0][2].as<std::string>("")};
+}
+
+Result<JobState> Queue::State(const std::string& unique_key) {
+  const pqxx::result rows = tx_.work.exec_params(kFindKey, unique_key);
+  if (rows.empty()) return Status(Code::kNotFound, "no job was ever asked for as " + unique_key);
+  return State(rows[0][0].as<int64_t>());
 }
 
 }  // namespace bitfoundry::jobs

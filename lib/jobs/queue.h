@@ -130,6 +130,7 @@ class Queue {
 
   // Errors: kNotFound.
   Result<JobState> State(int64_t job_id);
+  Result<JobState> State(const std::string& unique_key);
 
  private:
   db::Tx& tx_;

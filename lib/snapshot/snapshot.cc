@@ -92,6 +92,37 @@ Status DecodeHeader(const Json& json, Snapshot& snapshot, size_t& samples, std::
   return Status();
 }
 
+// The rows, and the digest that the header gives to the pixels.
+Result<Snapshot> DecodeRows(std::string_view rows, std::string& digest) {
+  Snapshot snapshot;
+  size_t samples = 0;
+  size_t line = 0;
+  try {
+    for (size_t start = 0; start < rows.size(); ++line) {
+      const size_t end = rows.find('\n', start);
+      if (end == std::string_view::npos) return Malformed(line + 1, "the last line is cut off");
+      const Json json = Json::parse(rows.substr(start, end - start));
+      start = end + 1;
+      if (line == 0) {
+        BF_TRY(DecodeHeader(json, snapshot, samples, digest));
+        continue;
+      }
+      snapshot.rows.push_back(RowFrom(json));
+      if (const auto fault = Fault(snapshot, snapshot.rows.back())) {
+        return Malformed(line + 1, *fault);
+      }
+    }
+  } catch (const std::exception& e) {  // nlohmann's; RowFrom's
+    return Malformed(line + 1, e.what());
+  }
+  if (line == 0) return Malformed(1, "no header");
+  if (snapshot.rows.size() != samples) {
+    return Malformed(line, std::to_string(snapshot.rows.size()) + " rows where the header says " +
+                               std::to_string(samples));
+  }
+  return snapshot;
+}
+
 }  // namespace
 
 Result<Encoded> Encode(const Snapshot& snapshot) {
@@ -126,39 +157,19 @@ Result<Encoded> Encode(const Snapshot& snapshot) {
 }
 
 Result<Snapshot> Decode(std::string_view rows, std::string pixels) {
-  Snapshot snapshot;
-  size_t samples = 0;
   std::string digest;
-  size_t line = 0;
-  try {
-    for (size_t start = 0; start < rows.size(); ++line) {
-      const size_t end = rows.find('\n', start);
-      if (end == std::string_view::npos) return Malformed(line + 1, "the last line is cut off");
-      const Json json = Json::parse(rows.substr(start, end - start));
-      start = end + 1;
-      if (line == 0) {
-        BF_TRY(DecodeHeader(json, snapshot, samples, digest));
-        continue;
-      }
-      snapshot.rows.push_back(RowFrom(json));
-      if (const auto fault = Fault(snapshot, snapshot.rows.back())) {
-        return Malformed(line + 1, *fault);
-      }
-    }
-  } catch (const std::exception& e) {  // nlohmann's; RowFrom's
-    return Malformed(line + 1, e.what());
-  }
-  if (line == 0) return Malformed(1, "no header");
-  if (snapshot.rows.size() != samples) {
-    return Malformed(line, std::to_string(snapshot.rows.size()) + " rows where the header says " +
-                               std::to_string(samples));
-  }
-  if (pixels.size() != samples * snapshot.SampleBytes() || Sha256(pixels) != digest) {
+  Snapshot snapshot = BF_TRY(DecodeRows(rows, digest));
+  if (pixels.size() != snapshot.rows.size() * snapshot.SampleBytes() || Sha256(pixels) != digest) {
     return Status(Code::kDataLoss, "SNAPSHOT_MALFORMED",
                   "the pixels are not those that the header names");
   }
   snapshot.pixels.assign(pixels.begin(), pixels.end());
   return snapshot;
+}
+
+Result<Snapshot> DecodeRows(std::string_view rows) {
+  std::string digest;
+  return DecodeRows(rows, digest);
 }
 
 }  // namespace bitfoundry::snapshot

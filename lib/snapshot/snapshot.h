@@ -74,4 +74,7 @@ Result<Encoded> Encode(const Snapshot& snapshot);
 // digest is not what the header says.
 Result<Snapshot> Decode(std::string_view rows, std::string pixels);
 
+// The rows alone; `pixels` of the result is empty.
+Result<Snapshot> DecodeRows(std::string_view rows);
+
 }  // namespace bitfoundry::snapshot
