@@ -1,0 +1,158 @@
+#include "catalog/verdicts.h"
+
+#include <algorithm>
+#include <map>
+
+#include "catalog/sql.h"
+#include "db/database.h"
+
+namespace bitfoundry::catalog {
+namespace {
+
+constexpr char kAdd[] = R"sql(
+  INSERT INTO verdicts (artefact, suite, snapshot, outcome, runtime, report)
+  VALUES ($1, $2, $3, $4::outcome, $5, $6)
+  RETURNING id
+)sql";
+
+constexpr char kAddTest[] = R"sql(
+  INSERT INTO verdict_tests (verdict_id, position, test_id, slice, expression, metric, transform,
+                             at_most, bound, blocks, outcome, reason, n, successes, lower, upper,
+                             labels_needed, unknown_rows, rows_digest)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::outcome, $12, $13, $14, $15, $16, $17, $18,
+          $19)
+)sql";
+
+constexpr char kSelect[] = R"sql(
+  SELECT v.id, v.artefact, v.suite, suites.name AS suite_name, v.snapshot, v.runtime, v.report,
+         v.outcome::text AS outcome, projects.name AS project,
+         to_char(v.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
+    FROM verdicts AS v
+    JOIN suites ON suites.digest = v.suite
+    JOIN artefacts ON artefacts.digest = v.artefact
+    JOIN projects ON projects.id = artefacts.project_id
+)sql";
+
+constexpr char kWhereId[] = "WHERE v.id = $1";
+constexpr char kWhereNewest[] = R"sql(
+   WHERE v.artefact = $1 AND ($2 = '' OR v.suite = $2) AND ($3 = '' OR v.snapshot = $3)
+   ORDER BY v.id DESC LIMIT 1
+)sql";
+constexpr char kWhereListed[] = R"sql(
+   WHERE artefacts.project_id = $1 AND ($2 = 0 OR v.id < $2)
+   ORDER BY v.id DESC LIMIT $3
+)sql";
+
+constexpr char kSelectTests[] = R"sql(
+  SELECT verdict_id, test_id, slice, expression, metric, transform, at_most, bound, blocks,
+         outcome::text AS outcome, reason, n, successes, lower, upper, labels_needed, unknown_rows,
+         rows_digest
+    FROM verdict_tests
+   WHERE verdict_id = ANY ($1::bigint[])
+   ORDER BY verdict_id, position
+)sql";
+
+// The columns' words for the outcomes are the proto's names in lower case.
+std::string ToSql(v1::Outcome outcome) {
+  std::string word = v1::Outcome_Name(outcome);
+  for (char& c : word) c = static_cast<char>(c | 0x20);
+  return word;
+}
+
+v1::Outcome FromSql(std::string word) {
+  for (char& c : word) c = static_cast<char>(c & ~0x20);
+  v1::Outcome outcome = v1::OUTCOME_UNSPECIFIED;
+  v1::Outcome_Parse(word, &outcome);
+  return outcome;
+}
+
+v1::TestResult TestFrom(const pqxx::row& row) {
+  v1::TestResult test;
+  test.set_test_id(row["test_id"].c_str());
+  test.set_slice(row["slice"].c_str());
+  test.set_expression(row["expression"].c_str());
+  test.set_metric(row["metric"].c_str());
+  test.set_transform(row["transform"].c_str());
+  test.set_at_most(row["at_most"].as<bool>());
+  test.set_bound(row["bound"].as<double>());
+  test.set_blocks(row["blocks"].as<bool>());
+  test.set_outcome(FromSql(row["outcome"].c_str()));
+  test.set_reason(row["reason"].c_str());
+  test.set_n(row["n"].as<int32_t>());
+  test.set_successes(row["successes"].as<int32_t>());
+  if (test.n() > 0) test.set_rate(static_cast<double>(test.successes()) / test.n());
+  test.set_lower(row["lower"].as<double>());
+  test.set_upper(row["upper"].as<double>());
+  test.set_labels_needed(row["labels_needed"].as<int32_t>());
+  test.set_unknown_rows(row["unknown_rows"].as<int32_t>());
+  test.set_rows_digest(row["rows_digest"].c_str());
+  return test;
+}
+
+std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
+  std::vector<v1::Verdict> verdicts;
+  std::map<int64_t, size_t> places;
+  for (const pqxx::row& row : rows) {
+    v1::Verdict verdict;
+    verdict.set_verdict_id(row["id"].as<int64_t>());
+    verdict.set_artefact(row["artefact"].c_str());
+    verdict.set_suite(row["suite"].c_str());
+    verdict.set_suite_name(row["suite_name"].c_str());
+    verdict.set_snapshot(row["snapshot"].c_str());
+    verdict.set_runtime(row["runtime"].c_str());
+    verdict.set_report(row["report"].c_str());
+    verdict.set_outcome(FromSql(row["outcome"].c_str()));
+    verdict.set_project(row["project"].c_str());
+    verdict.set_create_time(row["created_at"].c_str());
+    places[verdict.verdict_id()] = verdicts.size();
+    verdicts.push_back(std::move(verdict));
+  }
+  const std::string ids =
+      ArrayOf(verdicts, [](const auto& verdict) { return std::to_string(verdict.verdict_id()); });
+  for (const pqxx::row& row : tx.work.exec_params(kSelectTests, ids)) {
+    *verdicts[places.at(row["verdict_id"].as<int64_t>())].add_tests() = TestFrom(row);
+  }
+  return verdicts;
+}
+
+}  // namespace
+
+Result<int64_t> Verdicts::Add(const v1::Verdict& verdict) {
+  const pqxx::row added =
+      tx_.work.exec_params1(kAdd, verdict.artefact(), verdict.suite(), verdict.snapshot(),
+                            ToSql(verdict.outcome()), verdict.runtime(), verdict.report());
+  const auto id = added[0].as<int64_t>();
+  int position = 0;
+  for (const v1::TestResult& test : verdict.tests()) {
+    tx_.work.exec_params0(kAddTest, id, position++, test.test_id(), test.slice(), test.expression(),
+                          test.metric(), test.transform(), test.at_most(), test.bound(),
+                          test.blocks(), ToSql(test.outcome()), test.reason(), test.n(),
+                          test.successes(), test.lower(), test.upper(), test.labels_needed(),
+                          test.unknown_rows(), test.rows_digest());
+  }
+  return id;
+}
+
+Result<v1::Verdict> Verdicts::Get(int64_t id) {
+  auto found = FromRows(tx_, tx_.work.exec_params(std::string(kSelect) + kWhereId, id));
+  if (found.empty()) {
+    return Status(Code::kNotFound, "VERDICT_NOT_FOUND", "no verdict " + std::to_string(id));
+  }
+  return std::move(found[0]);
+}
+
+Result<std::optional<v1::Verdict>> Verdicts::Newest(const std::string& artefact,
+                                                    const std::string& suite,
+                                                    const std::string& snapshot) {
+  auto found = FromRows(
+      tx_, tx_.work.exec_params(std::string(kSelect) + kWhereNewest, artefact, suite, snapshot));
+  if (found.empty()) return std::optional<v1::Verdict>();
+  return std::optional<v1::Verdict>(std::move(found[0]));
+}
+
+Result<std::vector<v1::Verdict>> Verdicts::List(int64_t project_id, int64_t before, int limit) {
+  return FromRows(
+      tx_, tx_.work.exec_params(std::string(kSelect) + kWhereListed, project_id, before, limit));
+}
+
+}  // namespace bitfoundry::catalog

@@ -1,0 +1,42 @@
+// Verdicts: one suite on one artefact and one snapshot, for ever. Rows are only ever added.
+//
+// The value is the message of evaluator.proto itself: the tables hold its fields, column by column.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "bitfoundry/v1/evaluator.pb.h"
+
+namespace bitfoundry::db {
+struct Tx;
+}
+
+namespace bitfoundry::catalog {
+
+class Verdicts {
+ public:
+  explicit Verdicts(db::Tx& tx) : tx_(tx) {}
+
+  // Adds a verdict with its tests; ignores verdict_id, create_time, suite_name and project, which
+  // are derived. Returns its id. Errors: kAlreadyExists if the three have a verdict.
+  Result<int64_t> Add(const v1::Verdict& verdict);
+
+  // Errors: kNotFound, VERDICT_NOT_FOUND.
+  Result<v1::Verdict> Get(int64_t id);
+
+  // The newest of an artefact, if there is one. Empty `suite` or `snapshot`: any.
+  Result<std::optional<v1::Verdict>> Newest(const std::string& artefact, const std::string& suite,
+                                            const std::string& snapshot);
+
+  // Newest first, with ids below `before` (0: from the newest).
+  Result<std::vector<v1::Verdict>> List(int64_t project_id, int64_t before, int limit);
+
+ private:
+  db::Tx& tx_;
+};
+
+}  // namespace bitfoundry::catalog
