@@ -44,10 +44,10 @@ std::string DigestOfNames(const Evidence& evidence, const std::vector<size_t>& m
 }
 
 stats::Count CountRows(const DataTest& test, const Evidence& evidence,
-                       const std::vector<size_t>& predictions, const std::vector<size_t>& members) {
+                       const std::vector<size_t>& predictions, Judged& judged) {
   const auto& classes = evidence.data.classes;
   stats::Count count;
-  for (const size_t i : members) {
+  for (const size_t i : judged.members) {
     const size_t label = static_cast<size_t>(evidence.data.rows[evidence.rows[i]].class_index);
     const bool labelled = classes[label] == test.positive;
     const bool predicted = classes[predictions[i]] == test.positive;
@@ -71,6 +71,7 @@ stats::Count CountRows(const DataTest& test, const Evidence& evidence,
         break;
     }
     if (!counts) continue;
+    judged.counted.push_back(i);
     ++count.n;
     if (success) ++count.successes;
   }
@@ -139,7 +140,7 @@ Judged JudgeTest(const Suite& suite, const DataTest& test, const Evidence& evide
   const Status names = slice.expression.Check(vocabulary);
   if (names.ok()) Select(slice.expression, evidence, predictions, judged);
   result.set_rows_digest(DigestOfNames(evidence, judged.members));
-  const stats::Count count = CountRows(test, evidence, predictions, judged.members);
+  const stats::Count count = CountRows(test, evidence, predictions, judged);
   result.set_n(static_cast<int32_t>(count.n));
   result.set_successes(static_cast<int32_t>(count.successes));
   if (count.n > 0) {

@@ -34,6 +34,7 @@ slices::Vocabulary VocabularyOf(const snapshot::Snapshot& data, const std::vecto
 struct Judged {
   v1::TestResult result;
   std::vector<size_t> members;  // of the slice: places in Evidence::rows
+  std::vector<size_t> counted;  // those among them that the metric counts
 };
 
 // One for each test, in the suite's order.

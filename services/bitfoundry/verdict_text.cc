@@ -1,0 +1,234 @@
+#include "services/bitfoundry/verdict_text.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+#include <vector>
+
+namespace bitfoundry::cli {
+namespace {
+
+std::string Percent(double rate) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%.1f %%", 100 * rate);
+  return text.data();
+}
+
+std::string Number(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%g", value);
+  return text.data();
+}
+
+// "recall >= 0.9", with the transform if there is one.
+std::string Claim(const v1::TestResult& test) {
+  return test.metric() + (test.at_most() ? " <= " : " >= ") + Number(test.bound()) +
+         (test.transform().empty() ? "" : " " + test.transform());
+}
+
+std::string Counts(const v1::TestResult& test) {
+  return std::to_string(test.successes()) + "/" + std::to_string(test.n());
+}
+
+std::string Rate(const v1::TestResult& test) { return test.n() == 0 ? "-" : Percent(test.rate()); }
+
+// What the counts prove, in words; then the reason, if there is one.
+std::string Finding(const v1::TestResult& test) {
+  const bool from_below = (test.outcome() == v1::PASS) != test.at_most();
+  switch (test.outcome()) {
+    case v1::PASS:
+    case v1::FAIL:
+      return from_below ? "at least " + Percent(test.lower()) : "at most " + Percent(test.upper());
+    case v1::INCONCLUSIVE:
+      return Percent(test.lower()) + " to " + Percent(test.upper()) + "; " + test.reason();
+    default:
+      return test.reason();
+  }
+}
+
+std::string Name(v1::Outcome outcome) { return v1::Outcome_Name(outcome); }
+
+// "5 pass, 1 fail, 1 inconclusive": what there is.
+std::string Summary(const v1::Verdict& verdict) {
+  std::string summary;
+  for (const auto& [outcome, word] : {std::pair{v1::PASS, "pass"},
+                                      {v1::FAIL, "fail"},
+                                      {v1::INCONCLUSIVE, "inconclusive"},
+                                      {v1::ERROR, "error"}}) {
+    const auto count = std::count_if(verdict.tests().begin(), verdict.tests().end(),
+                                     [&](const auto& test) { return test.outcome() == outcome; });
+    if (count == 0) continue;
+    summary += (summary.empty() ? "" : ", ") + std::to_string(count) + " " + word;
+  }
+  return summary;
+}
+
+std::string Short(const std::string& digest) { return digest.substr(0, 12); }
+
+// Columns as wide as their widest cell; two spaces between them.
+std::string Align(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+std::string Table(const v1::Verdict& verdict) {
+  std::vector<std::vector<std::string>> rows = {
+      {"", "test", "slice", "claim", "counted", "rate", "shown"}};
+  for (const v1::TestResult& test : verdict.tests()) {
+    rows.push_back({Name(test.outcome()) + (test.blocks() ? "" : " (warn)"), test.test_id(),
+                    test.slice(), Claim(test), Counts(test), Rate(test), Finding(test)});
+  }
+  return Align(rows) + "\n" + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n" +
+         Align({{"artefact", verdict.artefact()},
+                {"suite", verdict.suite() + " (" + verdict.suite_name() + ")"},
+                {"snapshot", verdict.snapshot()},
+                {"runtime", verdict.runtime()}});
+}
+
+// Safe inside an XML text or a quoted attribute; characters that XML does not have become '?'.
+std::string Xml(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\n':
+        escaped += "&#10;";
+        break;
+      default:
+        escaped += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+    }
+  }
+  return escaped;
+}
+
+std::string JunitCase(const v1::TestResult& test) {
+  const std::string head = "    <testcase classname=\"" + Xml(test.slice()) + "\" name=\"" +
+                           Xml(test.test_id()) + "\" assertions=\"" + std::to_string(test.n()) +
+                           "\"";
+  if (test.outcome() == v1::PASS) return head + "/>\n";
+  const std::string message =
+      Claim(test) + ": " + Counts(test) + " (" + Rate(test) + "), " + Finding(test);
+  std::string element = test.outcome() == v1::ERROR ? "error" : "failure";
+  if (!test.blocks()) element = "skipped";
+  const std::string type = element == "skipped" ? "" : " type=\"" + Name(test.outcome()) + "\"";
+  return head + ">\n      <" + element + type + " message=\"" +
+         Xml(Name(test.outcome()) + ": " + message) + "\"/>\n    </testcase>\n";
+}
+
+std::string Junit(const v1::Verdict& verdict) {
+  struct Group {
+    std::string cases;
+    int tests = 0;
+    int failures = 0;
+    int errors = 0;
+    int skipped = 0;
+  };
+  std::map<std::string, Group> groups;  // by slice
+  for (const v1::TestResult& test : verdict.tests()) {
+    Group& group = groups[test.slice()];
+    group.cases += JunitCase(test);
+    ++group.tests;
+    if (test.outcome() == v1::PASS) continue;
+    ++(!test.blocks()                ? group.skipped
+       : test.outcome() == v1::ERROR ? group.errors
+                                     : group.failures);
+  }
+  std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"" +
+                    Xml(verdict.suite_name()) + "\">\n";
+  for (const auto& [slice, group] : groups) {
+    xml += "  <testsuite name=\"" + Xml(slice) + "\" tests=\"" + std::to_string(group.tests) +
+           "\" failures=\"" + std::to_string(group.failures) + "\" errors=\"" +
+           std::to_string(group.errors) + "\" skipped=\"" + std::to_string(group.skipped) +
+           "\">\n" + group.cases + "  </testsuite>\n";
+  }
+  return xml + "</testsuites>\n";
+}
+
+// Safe inside a cell of a Markdown table.
+std::string Cell(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (std::string("\\`*_{}[]<>()#+!|~").find(c) != std::string::npos) escaped += '\\';
+    escaped += c == '\n' ? ' ' : c;
+  }
+  return escaped;
+}
+
+std::string Markdown(const v1::Verdict& verdict) {
+  std::string text = "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) +
+                     "\n\n| outcome | test | slice | claim | counted | rate | shown |\n"
+                     "|---|---|---|---|---:|---:|---|\n";
+  for (const v1::TestResult& test : verdict.tests()) {
+    const std::string outcome =
+        test.outcome() == v1::PASS ? "PASS" : "**" + Name(test.outcome()) + "**";
+    text += "| " + outcome + (test.blocks() ? "" : " (warn)");
+    for (const std::string& cell :
+         {test.test_id(), test.slice(), Claim(test), Counts(test), Rate(test), Finding(test)}) {
+      text += " | " + Cell(cell);
+    }
+    text += " |\n";
+  }
+  return text + "\nartefact `" + Short(verdict.artefact()) + "`, suite `" + Short(verdict.suite()) +
+         "` (" + Cell(verdict.suite_name()) + "), snapshot `" + Short(verdict.snapshot()) + "`\n";
+}
+
+}  // namespace
+
+Result<std::string> FormatVerdict(const v1::Verdict& verdict, const std::string& form) {
+  if (form == "table") return Table(verdict);
+  if (form == "junit") return Junit(verdict);
+  if (form == "markdown") return Markdown(verdict);
+  if (form == "json") {
+    google::protobuf::util::JsonPrintOptions options;
+    options.add_whitespace = true;
+    options.preserve_proto_field_names = true;
+    options.always_print_primitive_fields = true;
+    std::string json;
+    const auto written = google::protobuf::util::MessageToJsonString(verdict, &json, options);
+    BF_CHECK(written.ok());
+    return json;
+  }
+  return Status(Code::kInvalidArgument,
+                "no such form: " + form + "; there are table, json, junit and markdown");
+}
+
+int ExitCode(v1::Outcome outcome) {
+  switch (outcome) {
+    case v1::PASS:
+      return 0;
+    case v1::FAIL:
+      return 1;
+    case v1::INCONCLUSIVE:
+      return 2;
+    default:
+      return 3;
+  }
+}
+
+}  // namespace bitfoundry::cli

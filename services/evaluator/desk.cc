@@ -1,0 +1,140 @@
+#include "services/evaluator/desk.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/digest.h"
+#include "bitfoundry/v1/jobs.pb.h"
+#include "catalog/artefacts.h"
+#include "catalog/projects.h"
+#include "catalog/runs.h"
+#include "catalog/snapshots.h"
+#include "catalog/suites.h"
+#include "catalog/verdicts.h"
+#include "jobs/queue.h"
+#include "services/evaluator/judge.h"
+
+namespace bitfoundry::evaluator {
+namespace {
+
+constexpr char kKind[] = "evaluate";
+constexpr int64_t kMaxWaiting = 1000;
+constexpr int kDefaultPage = 50;
+constexpr int kLargestPage = 1000;
+constexpr uint64_t kMaxRowsBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
+
+std::string KeyOf(const v1::Evaluation& evaluation) {
+  return std::string(kKind) + ":" + evaluation.artefact() + ":" + evaluation.suite() + ":" +
+         evaluation.snapshot();
+}
+
+jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
+  v1::EvaluateJob job;
+  job.set_artefact(evaluation.artefact());
+  job.set_suite(evaluation.suite());
+  job.set_snapshot(evaluation.snapshot());
+  jobs::JobSpec spec;
+  spec.kind = kKind;
+  spec.unique_key = KeyOf(evaluation);
+  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &spec.payload_json).ok());
+  return spec;
+}
+
+v1::GetVerdictResponse::State StateOf(const std::string& job) {
+  if (job == "ready") return v1::GetVerdictResponse::WAITING;
+  if (job == "running") return v1::GetVerdictResponse::RUNNING;
+  return job == "done" ? v1::GetVerdictResponse::DONE : v1::GetVerdictResponse::DEAD;
+}
+
+}  // namespace
+
+Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) {
+  const std::string file = request.suite_name().empty() ? "suite.yaml" : request.suite_name();
+  const Suite suite = BF_TRY(ParseSuite(request.suite_yaml(), file));
+
+  v1::Evaluation evaluation;
+  evaluation.set_suite(Sha256(request.suite_yaml()));
+  BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
+    const auto artefact = BF_TRY(catalog::Artefacts(tx).Get(request.artefact()));
+    evaluation.set_artefact(artefact.digest);
+    evaluation.set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
+    const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(evaluation.snapshot()));
+    if (snapshot.project_id == artefact.project_id) return Status();
+    return Status(
+        Code::kFailedPrecondition, "MODEL_DOES_NOT_FIT",
+        "the artefact is of project " + artefact.project + ", the snapshot of " + snapshot.project);
+  }));
+
+  const std::string rows = BF_TRY(store_.Get(evaluation.snapshot(), kMaxRowsBytes));
+  const snapshot::Snapshot data = BF_TRY(snapshot::DecodeRows(rows));
+  BF_TRY(CheckNames(suite, VocabularyOf(data, TestRows(data))));
+
+  BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
+    BF_TRY(catalog::Suites(tx).Add({evaluation.suite(), file, request.suite_yaml()}));
+    jobs::Queue queue(tx);
+    BF_TRY(queue.CheckRoom(kKind, kMaxWaiting));
+    return queue.Enqueue(JobOf(evaluation)).status();
+  }));
+  doorbell_.Ring(kKind);
+  return evaluation;
+}
+
+Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
+  return database_.Transact([&](db::Tx& tx) -> Result<v1::GetVerdictResponse> {
+    const auto artefact = BF_TRY(catalog::Artefacts(tx).Get(request.artefact()));
+    v1::GetVerdictResponse response;
+    auto verdict =
+        BF_TRY(catalog::Verdicts(tx).Newest(artefact.digest, request.suite(), request.snapshot()));
+    if (verdict) {
+      response.set_state(v1::GetVerdictResponse::DONE);
+      *response.mutable_verdict() = *std::move(verdict);
+      return response;
+    }
+
+    const auto run = BF_TRY(catalog::Runs(tx).Get(artefact.run_id));
+    v1::Evaluation asked;
+    asked.set_artefact(artefact.digest);
+    asked.set_suite(request.suite().empty() ? run.suite : request.suite());
+    asked.set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
+    const auto job = jobs::Queue(tx).State(KeyOf(asked));
+    if (!job.ok()) {
+      return Status(Code::kNotFound, "VERDICT_NOT_FOUND",
+                    "no such evaluation of artefact " + artefact.digest + " was ever asked for");
+    }
+    response.set_state(StateOf(job->state));
+    if (response.state() == v1::GetVerdictResponse::DEAD) response.set_error(job->last_error);
+    return response;
+  });
+}
+
+Result<v1::ListVerdictsResponse> Desk::List(const v1::ListVerdictsRequest& request) {
+  const std::string& token = request.page_token();
+  int64_t before = 0;
+  const auto [stop, error] = std::from_chars(token.data(), token.data() + token.size(), before);
+  if (!token.empty() && (error != std::errc() || stop != token.data() + token.size())) {
+    return Status(Code::kInvalidArgument, "PAGE_TOKEN", "not a page token of this call: " + token);
+  }
+  const int size =
+      request.page_size() <= 0 ? kDefaultPage : std::min(request.page_size(), kLargestPage);
+  return database_.Transact([&](db::Tx& tx) -> Result<v1::ListVerdictsResponse> {
+    const auto project = BF_TRY(catalog::Projects(tx).Get(request.project()));
+    auto verdicts = BF_TRY(catalog::Verdicts(tx).List(project.id, before, size));
+    v1::ListVerdictsResponse response;
+    if (static_cast<int>(verdicts.size()) == size) {
+      response.set_next_page_token(std::to_string(verdicts.back().verdict_id()));
+    }
+    for (auto& verdict : verdicts) *response.add_verdicts() = std::move(verdict);
+    return response;
+  });
+}
+
+Result<std::string> Desk::Report(int64_t verdict_id) {
+  const auto verdict =
+      BF_TRY(database_.Transact([&](db::Tx& tx) { return catalog::Verdicts(tx).Get(verdict_id); }));
+  return store_.Get(verdict.report(), kMaxReportBytes);
+}
+
+}  // namespace bitfoundry::evaluator

@@ -1,0 +1,43 @@
+// The door of bf-evaluator, without its gRPC: asks for evaluations, and tells what came of them.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/status.h"
+#include "bitfoundry/v1/evaluator.pb.h"
+#include "blobs/store.h"
+#include "db/database.h"
+#include "jobs/doorbell.h"
+
+namespace bitfoundry::evaluator {
+
+class Desk {
+ public:
+  Desk(db::Database& database, const blobs::Store& store, jobs::Doorbell& doorbell)
+      : database_(database), store_(store), doorbell_(doorbell) {}
+
+  // Enqueues an evaluation, once for ever. The suite is read and held against the snapshot's
+  // names before anything is written.
+  //
+  // Errors: kInvalidArgument SUITE_INVALID, kNotFound, kFailedPrecondition MODEL_DOES_NOT_FIT if
+  // artefact and snapshot are of two projects; kResourceExhausted if too many wait.
+  Result<v1::Evaluation> Create(const v1::CreateEvaluationRequest& request);
+
+  // The verdict, or the state of its job. Without a suite: the newest verdict of the artefact, or
+  // the evaluation that its training asked for. Errors: kNotFound.
+  Result<v1::GetVerdictResponse> Get(const v1::GetVerdictRequest& request);
+
+  // Errors: kNotFound, kInvalidArgument if the page token is none of ours.
+  Result<v1::ListVerdictsResponse> List(const v1::ListVerdictsRequest& request);
+
+  // The HTML of a verdict's report. Errors: kNotFound.
+  Result<std::string> Report(int64_t verdict_id);
+
+ private:
+  db::Database& database_;
+  const blobs::Store& store_;
+  jobs::Doorbell& doorbell_;
+};
+
+}  // namespace bitfoundry::evaluator

@@ -1,0 +1,60 @@
+// The work of bf-evaluator: an artefact's packed network over the test part of a snapshot, judged.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "base/status.h"
+#include "blobs/store.h"
+#include "db/database.h"
+#include "jobs/worker.h"
+#include "packed/network.h"
+#include "services/evaluator/judge.h"
+
+namespace bitfoundry::evaluator {
+
+// What is judged, read and found to fit together.
+struct Subject {
+  std::string artefact;  // digests
+  std::string suite_digest;
+  std::string snapshot;
+  std::string suite_name;  // the file's
+  Suite suite;
+  packed::Network network;
+  snapshot::Snapshot data;
+};
+
+struct Evaluated {
+  v1::Verdict verdict;  // all but its id, report and time
+  std::string report;   // HTML
+};
+
+// The same subject and runtime give the same verdict and the same report, byte for byte, with any
+// number of threads.
+//
+//   runtime  what computes it, as the verdict names it
+//   errors   kCancelled on `stop`
+Result<Evaluated> Evaluate(const Subject& subject, const std::string& runtime, int threads,
+                           const std::stop_token& stop);
+
+// The handler of jobs of kind "evaluate".
+class EvaluateHandler {
+ public:
+  EvaluateHandler(db::Database& database, const blobs::Store& store, std::string runtime,
+                  int threads)
+      : database_(database), store_(store), runtime_(std::move(runtime)), threads_(threads) {}
+
+  // Errors: kFailedPrecondition MODEL_DOES_NOT_FIT, if the network's input or classes are not those
+  // of the snapshot; those of reading what the job names.
+  Result<jobs::Write> operator()(const jobs::Lease& lease, const std::stop_token& stop) const;
+
+ private:
+  Result<Subject> Read(const jobs::Lease& lease) const;
+
+  db::Database& database_;
+  const blobs::Store& store_;
+  const std::string runtime_;
+  const int threads_;
+};
+
+}  // namespace bitfoundry::evaluator

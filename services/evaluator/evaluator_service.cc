@@ -1,0 +1,50 @@
+#include "services/evaluator/evaluator_service.h"
+
+#include "runtime/error.h"
+
+namespace bitfoundry::evaluator {
+namespace {
+
+constexpr size_t kChunkBytes = size_t{1} << 20;
+
+template <typename Response>
+grpc::Status Answer(Result<Response> result, Response* response) {
+  if (!result.ok()) return runtime::ToGrpc(result.status());
+  *response = *std::move(result);
+  return grpc::Status::OK;
+}
+
+}  // namespace
+
+grpc::Status EvaluatorService::CreateEvaluation(grpc::ServerContext*,
+                                                const v1::CreateEvaluationRequest* request,
+                                                v1::Evaluation* response) {
+  return Answer(desk_.Create(*request), response);
+}
+
+grpc::Status EvaluatorService::GetVerdict(grpc::ServerContext*,
+                                          const v1::GetVerdictRequest* request,
+                                          v1::GetVerdictResponse* response) {
+  return Answer(desk_.Get(*request), response);
+}
+
+grpc::Status EvaluatorService::ListVerdicts(grpc::ServerContext*,
+                                            const v1::ListVerdictsRequest* request,
+                                            v1::ListVerdictsResponse* response) {
+  return Answer(desk_.List(*request), response);
+}
+
+grpc::Status EvaluatorService::ReadReport(grpc::ServerContext*,
+                                          const v1::ReadReportRequest* request,
+                                          grpc::ServerWriter<v1::ReadReportResponse>* writer) {
+  const auto report = desk_.Report(request->verdict_id());
+  if (!report.ok()) return runtime::ToGrpc(report.status());
+  v1::ReadReportResponse response;
+  for (size_t at = 0; at < report->size(); at += kChunkBytes) {
+    response.set_chunk(report->substr(at, kChunkBytes));
+    if (!writer->Write(response)) break;  // the caller has gone
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace bitfoundry::evaluator

@@ -1,0 +1,53 @@
+// bf-evaluator: runs suites of data unit tests on packed networks, and gives verdicts.
+#include "runtime/main.h"
+
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "base/digest.h"
+#include "db/migrate.h"
+#include "runtime/serve.h"
+#include "services/evaluator/evaluation.h"
+#include "services/evaluator/evaluator_service.h"
+
+using namespace bitfoundry;
+
+constexpr runtime::Option kThreads{"threads", "2", "threads of one evaluation"};
+
+// What computes a verdict, by digest: this very program.
+std::string RuntimeName() {
+  std::ifstream self("/proc/self/exe", std::ios::binary);
+  Sha256Stream digest;
+  std::string piece(size_t{1} << 20, '\0');
+  while (self.read(piece.data(), static_cast<std::streamsize>(piece.size())), self.gcount() > 0) {
+    digest.Add(std::string_view(piece).substr(0, static_cast<size_t>(self.gcount())));
+  }
+  return "packed reference interpreter, bf-evaluator sha256:" + digest.Finish();
+}
+
+Status Run(runtime::Process& process) {
+  const int64_t threads = BF_TRY(process.options.Integer(kThreads, 1, 256));
+  db::Database database(process.options.Text(runtime::kPgDsn));
+  BF_TRY(db::CheckSchema(database));
+  const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
+  jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+
+  evaluator::Desk desk(database, store, doorbell);
+  evaluator::EvaluatorService service(desk);
+  const evaluator::EvaluateHandler handler(database, store, RuntimeName(),
+                                           static_cast<int>(threads));
+  jobs::WorkerOptions options;
+  options.kind = "evaluate";
+  options.name = process.name;
+  std::jthread worker(
+      [&](const std::stop_token& stop) { jobs::Work(options, database, doorbell, handler, stop); });
+  return runtime::Serve(process, {&service}, [&] { return db::CheckSchema(database); });
+}
+
+int main(int argc, char** argv) {
+  return runtime::Main(argc, argv,
+                       {runtime::kListen, runtime::kMetrics, runtime::kReadyFile, runtime::kPgDsn,
+                        runtime::kRedis, runtime::kBlobs, kThreads},
+                       Run);
+}

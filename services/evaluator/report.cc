@@ -1,0 +1,345 @@
+#include "services/evaluator/report.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <set>
+
+#include "base/digest.h"
+#include "images/codec.h"
+
+namespace bitfoundry::evaluator {
+namespace {
+
+constexpr char kStyle[] = R"css(
+:root { --ink: #1c2024; --soft: #60646c; --line: #e0e3e8; --page: #f6f7f9; --card: #fff;
+  --pass: #18794e; --fail: #c62a2f; --inconclusive: #946800; --error: #6e56cf; }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 32px 24px 64px; }
+h1 { font-size: 26px; margin: 0 0 4px; display: flex; align-items: center; gap: 14px; }
+h2 { font-size: 18px; margin: 40px 0 12px; }
+p { margin: 4px 0; }
+code { font: 12.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
+.soft { color: var(--soft); }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
+.badge { display: inline-block; padding: 2px 9px; border-radius: 6px; color: #fff; font-weight: 600;
+  font-size: 12px; letter-spacing: .03em; white-space: nowrap; }
+h1 .badge { font-size: 18px; padding: 4px 14px; }
+.pass { background: var(--pass); } .fail { background: var(--fail); }
+.inconclusive { background: var(--inconclusive); } .error { background: var(--error); }
+table { border-collapse: collapse; width: 100%; }
+th { text-align: left; font-size: 12px; font-weight: 600; color: var(--soft); }
+th, td { padding: 9px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
+tr:last-child > * { border-bottom: 0; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td a { color: inherit; font-weight: 600; text-decoration: none; }
+td a:hover { text-decoration: underline; }
+svg { display: block; }
+details { margin: 10px 0; padding: 4px 18px; }
+summary { cursor: pointer; padding: 10px 0; display: flex; align-items: center; gap: 12px; }
+summary::before { content: "\25B8"; color: var(--soft); }
+details[open] summary::before { content: "\25BE"; }
+details h3 { font-size: 13px; margin: 16px 0 8px; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 12px;
+  padding-bottom: 14px; }
+figure { margin: 0; }
+figure img { width: 100%; aspect-ratio: 1; object-fit: contain; display: block;
+  border-radius: 6px; border: 3px solid; background: #000; }
+.right img { border-color: var(--pass); } .wrong img { border-color: var(--fail); }
+figcaption { font-size: 11.5px; line-height: 1.4; padding-top: 4px; overflow-wrap: anywhere; }
+li { margin: 6px 0; } .limits { padding: 8px 20px; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 6px 20px; margin: 0;
+  padding: 16px 20px; }
+dd { margin: 0; } dt { color: var(--soft); }
+)css";
+
+// Safe inside an HTML text or a quoted attribute.
+std::string Html(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      default:
+        escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string Base64(const std::string& bytes) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t group = 0;
+    for (size_t j = 0; j < 3; ++j) {
+      group = group << 8 | (i + j < bytes.size() ? static_cast<uint8_t>(bytes[i + j]) : 0U);
+    }
+    for (size_t j = 0; j < 4; ++j) {
+      text += i + j <= bytes.size() ? kDigits[group >> (18 - 6 * j) & 63] : '=';
+    }
+  }
+  return text;
+}
+
+std::string Format(const char* format, double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), format, value);
+  return text.data();
+}
+std::string Percent(double rate) { return Format("%.1f&nbsp;%%", 100 * rate); }
+
+// "pass", "fail", ...: the word on the badge and the class of its colour.
+std::string Word(v1::Outcome outcome) {
+  std::string word = v1::Outcome_Name(outcome);
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](char c) { return static_cast<char>(c | 0x20); });
+  return word;
+}
+std::string Badge(v1::Outcome outcome) {
+  return "<span class=\"badge " + Word(outcome) + "\">" + v1::Outcome_Name(outcome) + "</span>";
+}
+
+std::string Claim(const v1::TestResult& test) {
+  return Html(test.metric()) + (test.at_most() ? " \u2264 " : " \u2265 ") +
+         Format("%g", 100 * test.bound()) + "&nbsp;%";
+}
+
+// The rate on a line from 0 to 1: the side that the bound forbids is shaded, the interval is the
+// bar, the observed rate the dot, the bound the upright line.
+std::string Interval(const v1::TestResult& test) {
+  constexpr double kWidth = 220;
+  const auto x = [&](double rate) { return Format("%.1f", 4 + rate * (kWidth - 8)); };
+  const auto span = [&](double from, double to) {
+    return Format("%.1f", (to - from) * (kWidth - 8));
+  };
+  const double bad_from = test.at_most() ? test.bound() : 0;
+  const double bad_to = test.at_most() ? 1 : test.bound();
+  std::string svg = "<svg width=\"220\" height=\"26\" role=\"img\" aria-label=\"" +
+                    Format("%.1f %% to ", 100 * test.lower()) +
+                    Format("%.1f %%", 100 * test.upper()) + "\">";
+  svg += "<rect x=\"4\" y=\"9\" width=\"212\" height=\"8\" rx=\"2\" fill=\"#e6f4ec\"/>";
+  svg += "<rect x=\"" + x(bad_from) + "\" y=\"9\" width=\"" + span(bad_from, bad_to) +
+         "\" height=\"8\" fill=\"#fbe3e4\"/>";
+  if (test.n() > 0) {
+    const std::string colour = "var(--" + Word(test.outcome()) + ")";
+    svg += "<rect x=\"" + x(test.lower()) + "\" y=\"7\" width=\"" +
+           span(test.lower(), std::max(test.upper(), test.lower() + 0.01)) +
+           "\" height=\"12\" rx=\"3\" fill=\"" + colour + "\" opacity=\".45\"/>";
+    svg += "<circle cx=\"" + x(test.rate()) + "\" cy=\"13\" r=\"4\" fill=\"" + colour + "\"/>";
+  }
+  svg += "<line x1=\"" + x(test.bound()) + "\" x2=\"" + x(test.bound()) +
+         "\" y1=\"2\" y2=\"24\" stroke=\"#1c2024\" stroke-width=\"1.5\"/></svg>";
+  return svg;
+}
+
+std::string Shown(const v1::TestResult& test) {
+  const bool from_below = (test.outcome() == v1::PASS) != test.at_most();
+  switch (test.outcome()) {
+    case v1::PASS:
+    case v1::FAIL:
+      return from_below ? "at least " + Percent(test.lower()) : "at most " + Percent(test.upper());
+    case v1::INCONCLUSIVE:
+      return Percent(test.lower()) + " to " + Percent(test.upper());
+    default:
+      return "nothing";
+  }
+}
+
+std::string TableRow(const v1::TestResult& test, size_t index) {
+  std::string row = "<tr><td>" + Badge(test.outcome());
+  if (!test.blocks()) row += "<div class=\"soft\">warns only</div>";
+  row += "</td><td><a href=\"#t" + std::to_string(index) + "\">" + Html(test.test_id()) +
+         "</a><div class=\"soft\">slice " + Html(test.slice());
+  if (!test.transform().empty()) row += ", " + Html(test.transform()) + ", synthetic";
+  row += "</div>";
+  if (!test.reason().empty()) row += "<div>" + Html(test.reason()) + "</div>";
+  row += "</td><td>" + Claim(test) + "</td><td class=\"number\">" +
+         std::to_string(test.successes()) + "&thinsp;/&thinsp;" + std::to_string(test.n()) +
+         "</td><td class=\"number\">" + (test.n() == 0 ? "\u2013" : Percent(test.rate())) +
+         "</td><td class=\"number\">" + Shown(test) + "</td><td>" + Interval(test) + "</td></tr>\n";
+  return row;
+}
+
+std::string Table(const v1::Verdict& verdict, const Suite& suite) {
+  std::string html =
+      "<div class=\"card\"><table><tr><th></th><th>test</th><th>claim</th>"
+      "<th class=\"number\">counted</th><th class=\"number\">rate</th>"
+      "<th class=\"number\">shown</th><th>0&nbsp;% to 100&nbsp;%</th></tr>\n";
+  for (int i = 0; i < verdict.tests_size(); ++i) {
+    html += TableRow(verdict.tests(i), static_cast<size_t>(i));
+  }
+  const std::string confidence = Format("%g", 100 * (1 - suite.alpha));
+  return html + "</table></div><p class=\"soft\">Bars run between the two exact one-sided " +
+         confidence +
+         "&nbsp;% bounds (Clopper and Pearson); the dot is the observed rate, the "
+         "upright line the limit, red the side that it forbids. A test passes when its bar is "
+         "clear of the red, fails when it is all inside, and is inconclusive across the "
+         "line.</p>\n";
+}
+
+// One sample as the network saw it.
+std::string Picture(const Evidence& evidence, const DataTest& test, size_t place) {
+  const snapshot::Snapshot& data = evidence.data;
+  const size_t index = evidence.rows[place];
+  const snapshot::Row& row = data.rows[index];
+  const std::string& actual = data.classes[static_cast<size_t>(row.class_index)];
+  const std::string& predicted = data.classes[evidence.predictions.at(test.transform.text)[place]];
+
+  images::Image image;
+  image.width = data.width;
+  image.height = data.height;
+  image.channels = data.channels;
+  image.pixels = Apply(test.transform, row.name, data.Image(index));
+
+  std::string facts;
+  for (const auto& [key, value] : row.tags) {
+    facts += (facts.empty() ? "" : ", ") + key + "=" + value;
+  }
+  return std::string("<figure class=\"") + (actual == predicted ? "right" : "wrong") +
+         "\" title=\"" + Html(row.name) + "\"><img alt=\"" + Html(actual) +
+         "\" src=\"data:image/png;base64," + Base64(images::EncodePng(image)) +
+         "\"><figcaption>said <b>" + Html(predicted) + "</b>, is <b>" + Html(actual) +
+         "</b><div class=\"soft\">" + Html(facts) + "</div></figcaption></figure>\n";
+}
+
+// Up to kPicturesPerTest of `places`, drawn by the digests of their names: neighbours in the data
+// set are often neighbours in a video, and twelve of one moment show nothing.
+std::string Pictures(const Evidence& evidence, const DataTest& test, const std::string& title,
+                     const std::vector<size_t>& places) {
+  if (places.empty()) return "";
+  std::vector<std::pair<std::string, size_t>> drawn;
+  for (const size_t place : places) {
+    drawn.emplace_back(Sha256(evidence.data.rows[evidence.rows[place]].name), place);
+  }
+  std::sort(drawn.begin(), drawn.end());
+  if (drawn.size() > kPicturesPerTest) drawn.resize(kPicturesPerTest);
+  std::string html = "<h3>" + title + ": " + std::to_string(drawn.size()) + " of " +
+                     std::to_string(places.size()) + "</h3><div class=\"pictures\">\n";
+  for (const auto& [key, place] : drawn) html += Picture(evidence, test, place);
+  return html + "</div>";
+}
+
+std::string Section(const Evidence& evidence, const DataTest& test, const Judged& judged,
+                    size_t index) {
+  const v1::TestResult& result = judged.result;
+  const std::vector<size_t>& said = evidence.predictions.at(test.transform.text);
+  std::vector<size_t> right;
+  std::vector<size_t> wrong;
+  for (const size_t place : judged.counted) {
+    const auto label = static_cast<size_t>(evidence.data.rows[evidence.rows[place]].class_index);
+    (said[place] == label ? right : wrong).push_back(place);
+  }
+  std::string html = "<details class=\"card\" id=\"t" + std::to_string(index) + "\"" +
+                     (result.outcome() == v1::PASS ? "" : " open") + "><summary>" +
+                     Badge(result.outcome()) + "<b>" + Html(result.test_id()) + "</b><code>" +
+                     Html(result.expression()) + "</code></summary><p class=\"soft\">" +
+                     std::to_string(judged.members.size()) + " rows in the slice, " +
+                     std::to_string(result.n()) + " that " + Html(result.metric()) + " counts, " +
+                     std::to_string(result.unknown_rows()) +
+                     " of unknown membership and left out. Digest of the rows: <code>" +
+                     Html(result.rows_digest()) + "</code></p>";
+  html += Pictures(evidence, test, "Wrong", wrong);
+  html += Pictures(evidence, test, "Right", right);
+  return html + "</details>\n";
+}
+
+std::string Join(const std::set<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// What this verdict cannot show, from the data that it was given on.
+std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
+  std::set<std::string> cameras;
+  std::set<std::string> sessions;
+  for (const size_t i : evidence.rows) {
+    cameras.insert(evidence.data.rows[i].camera);
+    sessions.insert(evidence.data.rows[i].session);
+  }
+  std::string html = "<div class=\"card limits\"><ul>";
+  html += "<li>The " + std::to_string(evidence.rows.size()) + " test samples come from ";
+  html += cameras.size() == 1
+              ? "<b>one camera</b> (" + Html(Join(cameras)) +
+                    "). Nothing here says how the model does on another."
+              : std::to_string(cameras.size()) + " cameras (" + Html(Join(cameras)) +
+                    "). Nothing here says how the model does on others.";
+  html += "</li><li>They come from " + std::to_string(sessions.size()) +
+          (sessions.size() == 1 ? " session" : " sessions") +
+          ". Samples of one session resemble each other, and the bounds count them as independent: "
+          "the truth is less certain than the bars show.</li>";
+  const bool synthetic = std::any_of(verdict.tests().begin(), verdict.tests().end(),
+                                     [](const auto& test) { return !test.transform().empty(); });
+  if (synthetic) {
+    html +=
+        "<li>Darkened images are <b>synthetic</b>: made from lit ones by a formula. They tell "
+        "how the model takes that formula, not how it does at night.</li>";
+  }
+  html +=
+      "<li>Labels of the test part come from people. Tags and attributes of what is in a "
+      "picture (a person's height, the way somebody walks) come from the teacher's boxes, and "
+      "are as wrong as these: they decide who is in a slice, not what is right.</li>"
+      "<li>Each bound is wrong with the stated probability at most; no correction is made for "
+      "looking at several. That is right for shipping, where all have to pass.</li>";
+  return html + "</ul></div>\n";
+}
+
+std::string Summary(const v1::Verdict& verdict) {
+  std::string text;
+  for (const v1::Outcome outcome : {v1::PASS, v1::FAIL, v1::INCONCLUSIVE, v1::ERROR}) {
+    const auto count = std::count_if(verdict.tests().begin(), verdict.tests().end(),
+                                     [&](const auto& test) { return test.outcome() == outcome; });
+    if (count == 0) continue;
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + Word(outcome);
+  }
+  return "Of " + std::to_string(verdict.tests_size()) + " tests: " + text + ".";
+}
+
+}  // namespace
+
+std::string RenderReport(const v1::Verdict& verdict, const Suite& suite,
+                         const std::vector<Judged>& tests, const Evidence& evidence) {
+  std::string html =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+      "<meta http-equiv=\"Content-Security-Policy\" "
+      "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>" +
+      Html(suite.name) + ": " + Word(verdict.outcome()) + "</title><style>" + kStyle +
+      "</style></head><body><main>\n";
+  html += "<h1>" + Badge(verdict.outcome()) + "<span>" + Html(verdict.project()) + "</span></h1>" +
+          "<p class=\"soft\">Suite " + Html(suite.name) + ", version " +
+          std::to_string(suite.version) + ", on artefact <code>" +
+          Html(verdict.artefact().substr(0, 12)) + "</code>. " + Summary(verdict) + "</p>\n";
+  html += "<h2>Tests</h2>\n" + Table(verdict, suite);
+  html += "<h2>What this does not say</h2>\n" + Limits(verdict, evidence);
+  html += "<h2>Pictures</h2>\n";
+  for (size_t i = 0; i < tests.size(); ++i) {
+    html += Section(evidence, suite.tests[i], tests[i], i);
+  }
+  html += "<h2>What was judged</h2><dl class=\"card\"><dt>artefact</dt><dd><code>" +
+          Html(verdict.artefact()) + "</code></dd><dt>snapshot</dt><dd><code>" +
+          Html(verdict.snapshot()) + "</code></dd><dt>suite</dt><dd><code>" +
+          Html(verdict.suite()) + "</code></dd><dt>runtime</dt><dd><code>" +
+          Html(verdict.runtime()) + "</code></dd></dl>" +
+          "<p class=\"soft\">All arithmetic of the network is in integers: the same artefact, "
+          "snapshot and suite give the same verdict on every machine.</p></main></body></html>\n";
+  return html;
+}
+
+}  // namespace bitfoundry::evaluator

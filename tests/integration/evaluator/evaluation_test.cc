@@ -1,0 +1,249 @@
+#include "services/evaluator/evaluation.h"
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include "jobs/queue.h"
+#include "runtime/client.h"
+#include "runtime/error.h"
+#include "services/evaluator/desk.h"
+#include "services/evaluator/evaluator_service.h"
+#include "tests/integration/evaluator/factory_floor.h"
+#include "tests/support/status_matchers.h"
+
+namespace bitfoundry::evaluator {
+namespace {
+
+using testing::IsOk;
+using testing::StatusIs;
+
+constexpr char kSuite[] = R"yaml(
+suite: people
+version: 1
+defaults: { positive: person }
+slices:
+  away: tag.motion == "away"
+tests:
+  - { id: away_found, slice: away, metric: recall, at_least: 0.9 }
+  - { id: quiet, slice: all, metric: fpr, at_most: 0.1 }
+  - { id: dark, slice: all, metric: recall, at_least: 0.9, transform: "darken(0.3, 2)" }
+)yaml";
+
+class EvaluationTest : public FactoryFloor {
+ protected:
+  void SetUp() override {
+    FactoryFloor::SetUp();
+    const char* redis = std::getenv("BF_TEST_REDIS");
+    ASSERT_NE(redis, nullptr) << "run under scripts/with_backends";
+    doorbell_ = std::make_unique<jobs::Doorbell>(redis);
+    desk_ = std::make_unique<Desk>(database(), store(), *doorbell_);
+  }
+
+  v1::CreateEvaluationRequest Request(const std::string& yaml = kSuite) {
+    v1::CreateEvaluationRequest request;
+    request.set_artefact(artefact_.substr(0, 10));
+    request.set_suite_yaml(yaml);
+    request.set_suite_name("people.yaml");
+    return request;
+  }
+
+  // Works off one job as the process does; returns what became of the attempt.
+  std::string WorkOnce(const jobs::Handler& handler) {
+    std::string outcome;
+    std::stop_source stop;
+    jobs::WorkerOptions options;
+    options.kind = "evaluate";
+    options.name = "test";
+    options.on_attempt = [&](const jobs::Attempt& attempt) {
+      outcome = attempt.outcome;
+      stop.request_stop();
+    };
+    jobs::Work(options, database(), *doorbell_, handler, stop.get_token());
+    return outcome;
+  }
+  EvaluateHandler Handler(int threads = 2) {
+    return EvaluateHandler(database(), store(), "the test's runtime", threads);
+  }
+
+  v1::GetVerdictResponse Verdict() {
+    v1::GetVerdictRequest request;
+    request.set_artefact(artefact_);
+    request.set_suite(Sha256(std::string_view(kSuite)));
+    const auto response = desk_->Get(request);
+    EXPECT_THAT(response, IsOk());
+    return response.ok() ? *response : v1::GetVerdictResponse();
+  }
+
+  std::unique_ptr<jobs::Doorbell> doorbell_;
+  std::unique_ptr<Desk> desk_;
+};
+
+TEST_F(EvaluationTest, JudgesThePackedBytesOnTheTestPart) {
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  EXPECT_EQ(Verdict().state(), v1::GetVerdictResponse::WAITING);
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+
+  const v1::GetVerdictResponse response = Verdict();
+  ASSERT_EQ(response.state(), v1::GetVerdictResponse::DONE);
+  const v1::Verdict& verdict = response.verdict();
+  EXPECT_EQ(verdict.artefact(), artefact_);
+  EXPECT_EQ(verdict.snapshot(), snapshot_);
+  EXPECT_EQ(verdict.project(), "people");
+  EXPECT_EQ(verdict.suite_name(), "people.yaml");
+  EXPECT_EQ(verdict.outcome(), v1::FAIL);
+  ASSERT_EQ(verdict.tests_size(), 3);
+  EXPECT_EQ(verdict.tests(0).outcome(), v1::PASS);
+  EXPECT_EQ(verdict.tests(0).successes(), 98);
+  EXPECT_EQ(verdict.tests(0).n(), 100);
+  EXPECT_NEAR(verdict.tests(0).rate(), 0.98, 1e-12);
+  EXPECT_EQ(verdict.tests(1).outcome(), v1::PASS);
+  EXPECT_EQ(verdict.tests(1).successes(), 1);
+  // All are darker than 128 after the transform: nobody is found.
+  EXPECT_EQ(verdict.tests(2).outcome(), v1::FAIL);
+  EXPECT_EQ(verdict.tests(2).successes(), 0);
+  EXPECT_EQ(verdict.tests(2).transform(), "darken(0.3,2)");
+}
+
+TEST_F(EvaluationTest, IsOneJobAndOneVerdictHoweverOftenItIsAskedFor) {
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "1");
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "0");
+  EXPECT_EQ(One("SELECT count(*) FROM verdicts"), "1");
+}
+
+TEST_F(EvaluationTest, GivesTheSameBitsAgainWithAnyNumberOfThreads) {
+  Subject subject;
+  subject.artefact = artefact_;
+  subject.suite = *ParseSuite(kSuite, "people.yaml");
+  subject.network = BrightnessNetwork();
+  subject.data = SampleData();
+  const auto once = Evaluate(subject, "r", 1, {});
+  const auto again = Evaluate(subject, "r", 7, {});
+  ASSERT_THAT(once, IsOk());
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(once->verdict.SerializeAsString(), again->verdict.SerializeAsString());
+  EXPECT_EQ(once->report, again->report);
+}
+
+TEST_F(EvaluationTest, RefusesABrokenSuiteBeforeAnythingIsWritten) {
+  std::string yaml = kSuite;
+  yaml.replace(yaml.find("recall"), 6, "recal");
+  const auto typo = desk_->Create(Request(yaml));
+  EXPECT_THAT(typo, StatusIs(Code::kInvalidArgument));
+  EXPECT_EQ(typo.status().message(),
+            "people.yaml:8:44: unknown metric 'recal'; did you mean 'recall'?");
+
+  yaml = kSuite;
+  yaml.replace(yaml.find("tag.motion"), 10, "tag.moton");
+  const auto name = desk_->Create(Request(yaml));
+  EXPECT_EQ(name.status().message(),
+            "people.yaml:6:9: no sample has the tag 'moton'; did you mean 'motion'?");
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "0");
+  EXPECT_EQ(One("SELECT count(*) FROM suites"), "0");
+}
+
+TEST_F(EvaluationTest, WritesNoVerdictUnderALeaseThatSomebodyElseHolds) {
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  const auto outcome = WorkOnce([&](const jobs::Lease& lease, const std::stop_token& stop) {
+    auto write = Handler()(lease, stop);
+    Run("UPDATE jobs SET lease_epoch = lease_epoch + 1, lease_owner = 'another'");
+    return write;
+  });
+  EXPECT_EQ(outcome, "lost");
+  EXPECT_EQ(One("SELECT count(*) FROM verdicts"), "0");
+  EXPECT_EQ(One("SELECT count(*) FROM verdict_tests"), "0");
+  EXPECT_EQ(Verdict().state(), v1::GetVerdictResponse::RUNNING);
+}
+
+TEST_F(EvaluationTest, SaysWhyAnEvaluationDied) {
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  ASSERT_EQ(WorkOnce([](const jobs::Lease&, const std::stop_token&) -> Result<jobs::Write> {
+              return Status(Code::kDataLoss, "the disk ate it");
+            }),
+            "dead");
+  EXPECT_EQ(Verdict().state(), v1::GetVerdictResponse::DEAD);
+  EXPECT_NE(Verdict().error().find("the disk ate it"), std::string::npos);
+}
+
+TEST_F(EvaluationTest, RefusesASnapshotOfOtherClasses) {
+  snapshot::Snapshot data = SampleData();
+  data.classes = {"person", "no_person"};
+  const auto frozen = snapshot::Encode(data);
+  ASSERT_THAT(store().Put(frozen->rows), IsOk());
+  const auto pixels = store().Put(frozen->pixels);
+  Run("INSERT INTO snapshots (digest, pixels_digest, project_id, class_list_version, summary) "
+      "SELECT '" +
+      frozen->digest + "', '" + *pixels + "', project_id, 1, '{}' FROM snapshots");
+  auto request = Request();
+  request.set_snapshot(frozen->digest);
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "dead");
+  EXPECT_NE(One("SELECT last_error FROM finished_jobs").find("not those of the snapshot"),
+            std::string::npos);
+}
+
+TEST_F(EvaluationTest, IsUnknownUntilItIsAskedFor) {
+  v1::GetVerdictRequest request;
+  request.set_artefact(artefact_);
+  EXPECT_THAT(desk_->Get(request), StatusIs(Code::kNotFound));
+  request.set_artefact("00000000");
+  EXPECT_THAT(desk_->Get(request), StatusIs(Code::kNotFound));
+}
+
+TEST_F(EvaluationTest, ListsVerdictsNewestFirstPageByPage) {
+  for (const char* limit : {"0.5", "0.6", "0.7"}) {
+    std::string yaml = kSuite;
+    yaml.replace(yaml.find("at_least: 0.9"), 13, std::string("at_least: ") + limit);
+    ASSERT_THAT(desk_->Create(Request(yaml)), IsOk());
+    ASSERT_EQ(WorkOnce(Handler()), "done");
+  }
+  v1::ListVerdictsRequest request;
+  request.set_project("people");
+  request.set_page_size(2);
+  const auto first = desk_->List(request);
+  ASSERT_THAT(first, IsOk());
+  ASSERT_EQ(first->verdicts_size(), 2);
+  EXPECT_EQ(first->verdicts(0).tests(0).bound(), 0.7);
+  EXPECT_EQ(first->verdicts(0).tests_size(), 3);
+  request.set_page_token(first->next_page_token());
+  const auto second = desk_->List(request);
+  ASSERT_THAT(second, IsOk());
+  ASSERT_EQ(second->verdicts_size(), 1);
+  EXPECT_EQ(second->verdicts(0).tests(0).bound(), 0.5);
+  EXPECT_EQ(second->next_page_token(), "");
+  request.set_page_token("x");
+  EXPECT_THAT(desk_->List(request), StatusIs(Code::kInvalidArgument));
+}
+
+TEST_F(EvaluationTest, StreamsAReportThatRunsNothingFromOutside) {
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+
+  EvaluatorService service(*desk_);
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  const auto stub = v1::Evaluator::NewStub(server->InProcessChannel({}));
+  runtime::Call call;
+  v1::ReadReportRequest request;
+  request.set_verdict_id(Verdict().verdict().verdict_id());
+  const auto reader = stub->ReadReport(&call, request);
+  std::string html;
+  for (v1::ReadReportResponse piece; reader->Read(&piece);) html += piece.chunk();
+  ASSERT_THAT(runtime::FromGrpc(reader->Finish()), IsOk());
+
+  EXPECT_EQ(Sha256(html), Verdict().verdict().report());
+  EXPECT_EQ(html.find("<b>sideways</b>"), std::string::npos);
+  EXPECT_NE(html.find("&lt;b&gt;sideways&lt;/b&gt;"), std::string::npos);
+  EXPECT_NE(html.find("one camera"), std::string::npos);
+  EXPECT_NE(html.find("default-src 'none'"), std::string::npos);
+  for (const char* loads : {"<script", "http:", "https:", "url("}) {
+    EXPECT_EQ(html.find(loads), std::string::npos) << loads;
+  }
+}
+
+}  // namespace
+}  // namespace bitfoundry::evaluator

@@ -1,0 +1,110 @@
+#include "services/bitfoundry/verdict_text.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/status_matchers.h"
+
+namespace bitfoundry::cli {
+namespace {
+
+void AddTest(v1::Verdict& verdict, const std::string& id, v1::Outcome outcome, int32_t n,
+             int32_t successes) {
+  v1::TestResult& test = *verdict.add_tests();
+  test.set_test_id(id);
+  test.set_slice("a & b");
+  test.set_metric("recall");
+  test.set_bound(0.9);
+  test.set_blocks(true);
+  test.set_outcome(outcome);
+  test.set_n(n);
+  test.set_successes(successes);
+  if (n > 0) test.set_rate(static_cast<double>(successes) / n);
+  test.set_lower(0.8);
+  test.set_upper(0.95);
+}
+
+v1::Verdict Sample() {
+  v1::Verdict verdict;
+  verdict.set_artefact("aaaaaaaaaaaaaaaa");
+  verdict.set_suite("bbbbbbbbbbbbbbbb");
+  verdict.set_suite_name("person.yaml");
+  verdict.set_snapshot("cccccccccccccccc");
+  verdict.set_runtime("reference");
+  verdict.set_outcome(v1::FAIL);
+  AddTest(verdict, "found", v1::PASS, 200, 190);
+  AddTest(verdict, "far|<away>", v1::FAIL, 100, 50);
+  AddTest(verdict, "back", v1::INCONCLUSIVE, 40, 36);
+  verdict.mutable_tests(2)->set_reason("39 more would settle it");
+  AddTest(verdict, "coat", v1::ERROR, 0, 0);
+  verdict.mutable_tests(3)->set_reason("no \"sample\"");
+  verdict.mutable_tests(3)->set_blocks(false);
+  return verdict;
+}
+
+TEST(VerdictText, IsATableLikeATestRunners) {
+  EXPECT_EQ(*FormatVerdict(Sample(), "table"),
+            "              test        slice  claim          counted  rate    shown\n"
+            "PASS          found       a & b  recall >= 0.9  190/200  95.0 %  at least 80.0 %\n"
+            "FAIL          far|<away>  a & b  recall >= 0.9  50/100   50.0 %  at most 95.0 %\n"
+            "INCONCLUSIVE  back        a & b  recall >= 0.9  36/40    90.0 %  80.0 % to 95.0 %; 39 "
+            "more would settle it\n"
+            "ERROR (warn)  coat        a & b  recall >= 0.9  0/0      -       no \"sample\"\n"
+            "\n"
+            "FAIL: 1 pass, 1 fail, 1 inconclusive, 1 error\n"
+            "artefact  aaaaaaaaaaaaaaaa\n"
+            "suite     bbbbbbbbbbbbbbbb (person.yaml)\n"
+            "snapshot  cccccccccccccccc\n"
+            "runtime   reference\n");
+}
+
+TEST(VerdictText, IsJunitWhereWhatBlocksFailsAndInconclusiveBlocks) {
+  EXPECT_EQ(
+      *FormatVerdict(Sample(), "junit"),
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+      "<testsuites name=\"person.yaml\">\n"
+      "  <testsuite name=\"a &amp; b\" tests=\"4\" failures=\"2\" errors=\"0\" skipped=\"1\">\n"
+      "    <testcase classname=\"a &amp; b\" name=\"found\" assertions=\"200\"/>\n"
+      "    <testcase classname=\"a &amp; b\" name=\"far|&lt;away&gt;\" assertions=\"100\">\n"
+      "      <failure type=\"FAIL\" message=\"FAIL: recall &gt;= 0.9: 50/100 (50.0 %), at most "
+      "95.0 %\"/>\n"
+      "    </testcase>\n"
+      "    <testcase classname=\"a &amp; b\" name=\"back\" assertions=\"40\">\n"
+      "      <failure type=\"INCONCLUSIVE\" message=\"INCONCLUSIVE: recall &gt;= 0.9: 36/40 (90.0 "
+      "%), 80.0 % to 95.0 %; 39 more would settle it\"/>\n"
+      "    </testcase>\n"
+      "    <testcase classname=\"a &amp; b\" name=\"coat\" assertions=\"0\">\n"
+      "      <skipped message=\"ERROR: recall &gt;= 0.9: 0/0 (-), no &quot;sample&quot;\"/>\n"
+      "    </testcase>\n"
+      "  </testsuite>\n"
+      "</testsuites>\n");
+}
+
+TEST(VerdictText, IsMarkdownThatAnIdCannotBreak) {
+  const std::string text = *FormatVerdict(Sample(), "markdown");
+  EXPECT_EQ(text.rfind("## Verdict: FAIL\n", 0), 0U);
+  EXPECT_NE(
+      text.find("| **FAIL** | far\\|\\<away\\> | a & b | recall \\>= 0.9 | 50/100 | 50.0 % |"),
+      std::string::npos);
+  EXPECT_NE(text.find("artefact `aaaaaaaaaaaa`"), std::string::npos);
+}
+
+TEST(VerdictText, IsJsonWithTheNamesOfTheProto) {
+  const std::string text = *FormatVerdict(Sample(), "json");
+  EXPECT_NE(text.find("\"suite_name\": \"person.yaml\""), std::string::npos);
+  EXPECT_NE(text.find("\"outcome\": \"FAIL\""), std::string::npos);
+}
+
+TEST(VerdictText, KnowsNoOtherForm) {
+  EXPECT_THAT(FormatVerdict(Sample(), "yaml"), testing::StatusIs(Code::kInvalidArgument));
+}
+
+TEST(VerdictText, ExitsWithACodeForEachOutcome) {
+  EXPECT_EQ(ExitCode(v1::PASS), 0);
+  EXPECT_EQ(ExitCode(v1::FAIL), 1);
+  EXPECT_EQ(ExitCode(v1::INCONCLUSIVE), 2);
+  EXPECT_EQ(ExitCode(v1::ERROR), 3);
+  EXPECT_EQ(ExitCode(v1::OUTCOME_UNSPECIFIED), 3);
+}
+
+}  // namespace
+}  // namespace bitfoundry::cli
