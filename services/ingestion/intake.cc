@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "bitfoundry/v1/jobs.pb.h"
+#include "catalog/answers.h"
 #include "images/codec.h"
 #include "images/measure.h"
 #include "jobs/queue.h"
+#include "labels/settle.h"
 #include "services/ingestion/pixels.h"
 
 namespace bitfoundry::ingestion {
@@ -40,14 +42,33 @@ Result<catalog::Sample> MakeSample(const Capture& capture, const images::Image& 
                          .tags = capture.tags};
 }
 
-jobs::JobSpec LabelJobFor(int64_t project_id, const std::string& digest) {
+// Opens the job that labels the samples of an image. The key is the one that bf-autolabel uses. If
+// it is taken, its job may have begun without `newest_sample`, so another look is asked for; the
+// teacher's detections are cached.
+Status OpenLabelJob(db::Tx& tx, int64_t project_id, const std::string& digest,
+                    int64_t newest_sample) {
   v1::LabelJob job;
   job.set_project_id(project_id);
   job.set_image_digest(digest);
   jobs::JobSpec spec{.kind = kLabelJob,
                      .unique_key = "label:" + std::to_string(project_id) + ":" + digest};
   BF_CHECK(google::protobuf::util::MessageToJsonString(job, &spec.payload_json).ok());
-  return spec;
+  jobs::Queue queue(tx);
+  if (BF_TRY(queue.EnqueueAll({&spec, 1})) == 1) return {};
+  spec.unique_key += ":" + std::to_string(newest_sample);
+  BF_TRY(queue.Enqueue(spec));
+  return {};
+}
+
+// Writes down what a person said of a sample, and what follows. Said twice is said once.
+Status AddAnswer(db::Tx& tx, const catalog::Project& project, int64_t sample_id, const Said& said) {
+  const bool added =
+      BF_TRY(catalog::Answers(tx).Add({.sample_id = sample_id,
+                                       .annotator = said.annotator,
+                                       .class_list_version = project.class_list_version,
+                                       .class_index = said.class_index}));
+  if (added) BF_TRY(labels::Settle(tx, project, sample_id));
+  return {};
 }
 
 }  // namespace
@@ -76,24 +97,25 @@ Status Check(const Capture& capture) {
   return {};
 }
 
-Result<Counts> Intake::Write(const Picture& picture) {
-  const int64_t project_id = picture.samples.front().project_id;
+Result<Counts> Intake::Write(const Capture& capture, const Picture& picture) {
   const Result<Counts> counts = database_.Transact([&](db::Tx& tx) -> Result<Counts> {
-    jobs::Queue queue(tx);
-    BF_TRY(queue.CheckRoom(kLabelJob, max_waiting_));
+    if (!picture.said.has_value()) BF_TRY(jobs::Queue(tx).CheckRoom(kLabelJob, max_waiting_));
     catalog::Samples samples(tx);
     BF_TRY(samples.AddImage(picture.image));
     Counts added;
+    int64_t newest = 0;  // of the samples that are new
     for (const catalog::Sample& sample : picture.samples) {
       const auto [id, fresh] = BF_TRY(samples.Add(sample));
       ++(fresh ? added.accepted : added.duplicates);
+      if (fresh) newest = id;
+      if (picture.said.has_value()) BF_TRY(AddAnswer(tx, capture.project, id, *picture.said));
     }
-    if (!picture.said.has_value()) {
-      BF_TRY(queue.Enqueue(LabelJobFor(project_id, picture.image.digest)));
+    if (!picture.said.has_value() && newest != 0) {
+      BF_TRY(OpenLabelJob(tx, capture.project.id, picture.image.digest, newest));
     }
     return added;
   });
-  if (counts.ok()) doorbell_.Ring(kLabelJob);
+  if (counts.ok() && counts->accepted > 0) doorbell_.Ring(kLabelJob);
   return counts;
 }
 
@@ -109,7 +131,7 @@ Result<Counts> Intake::TakeImage(const Capture& capture, std::string_view bytes,
                    .width = header.width,
                    .height = header.height,
                    .bytes = static_cast<int64_t>(bytes.size())};
-  return Write(picture);
+  return Write(capture, picture);
 }
 
 Result<Counts> Intake::TakeVideo(const Capture& capture, const std::string& path,
@@ -143,7 +165,7 @@ Result<Counts> Intake::TakeVideo(const Capture& capture, const std::string& path
         picture.samples.push_back(
             BF_TRY(MakeSample(capture, frame.image, picture.image.digest, window, frame.index)));
       }
-      const Counts counts = BF_TRY(Write(picture));
+      const Counts counts = BF_TRY(Write(capture, picture));
       progress.counts.accepted += counts.accepted;
       progress.counts.duplicates += counts.duplicates;
     }

@@ -63,7 +63,8 @@ class Intake {
          int64_t max_waiting)
       : database_(database), store_(store), doorbell_(doorbell), max_waiting_(max_waiting) {}
 
-  // Takes an image, or a window of it. Answered by a person, it needs no label job.
+  // Takes an image, or a window of it. What a person said becomes an answer, and such an image
+  // needs no label job.
   //
   // Errors:
   //   kInvalidArgument    the image is bad, see images/codec.h; or WINDOW_OUTSIDE
@@ -83,7 +84,7 @@ class Intake {
 
  private:
   struct Picture;
-  Result<Counts> Write(const Picture& picture);
+  Result<Counts> Write(const Capture& capture, const Picture& picture);
 
   db::Database& database_;
   const blobs::Store& store_;

@@ -284,6 +284,29 @@ TEST_F(IngestionTest, AWindowIsASampleOfItsOwnWithItsOwnPixelsAndMeasures) {
   EXPECT_EQ(*images::Decode(ReadImage(sample.name())), crop);
 }
 
+TEST_F(IngestionTest, AStatedLabelIsAnAnswerThatSettlesAndNeedsNoTeacher) {
+  ASSERT_THAT(Ingest({{"a", Png(1), "person"}, {"a again", Png(1), "person"}, {"b", Png(2)}}),
+              IsOk());
+  EXPECT_EQ(One("SELECT annotator || ' ' || kind || ' ' || class_index FROM answers"),
+            "ann person 1");
+  const auto list = List();
+  ASSERT_THAT(list, IsOk());
+  EXPECT_EQ(list->samples(0).label(), "person");
+  EXPECT_GE(list->samples(0).posterior(), 0.9);
+  EXPECT_EQ(list->samples(1).label(), "");
+  EXPECT_EQ(LabelJobs(), "1");
+}
+
+TEST_F(IngestionTest, ANewWindowOfAnImageThatWasLookedAtIsLookedAt) {
+  const images::Rect left{0, 0, 40, 40};
+  const images::Rect right{50, 0, 40, 40};
+  ASSERT_THAT(Ingest({{"l", Png(1), "", left}}), IsOk());
+  ASSERT_THAT(Ingest({{"l", Png(1), "", left}}), IsOk());
+  EXPECT_EQ(LabelJobs(), "1");
+  ASSERT_THAT(Ingest({{"r", Png(1), "", right}}), IsOk());
+  EXPECT_EQ(LabelJobs(), "2");
+}
+
 TEST_F(IngestionTest, ARequestThatWasAnsweredIsAnsweredTheSameWithoutBeingDoneAgain) {
   const auto first = Ingest({{"a.png", Png(1)}, {"bad", "?"}}, kRequestId);
   ASSERT_THAT(first, IsOk());
