@@ -49,11 +49,11 @@ CREATE TABLE run_progress (
 
 CREATE TABLE checkpoints (
   run_id      bigint      NOT NULL REFERENCES runs,
-  epoch       integer     NOT NULL CHECK (epoch >= 0),  -- completed epochs
+  step        bigint      NOT NULL CHECK (step > 0),    -- batches done, over all epochs
   lease_epoch bigint      NOT NULL,
   blob        text        NOT NULL CHECK (blob ~ '^[0-9a-f]{64}$'),
   created_at  timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (run_id, epoch)
+  PRIMARY KEY (run_id, step)
 );
 
 -- Files that a worker uploaded under a lease, before they belong to an artefact.

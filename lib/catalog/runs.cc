@@ -32,12 +32,12 @@ constexpr char kAddProgress[] = R"sql(
 )sql";
 
 constexpr char kAddCheckpoint[] = R"sql(
-  INSERT INTO checkpoints (run_id, epoch, lease_epoch, blob) VALUES ($1, $2, $3, $4)
-  ON CONFLICT (run_id, epoch) DO NOTHING
+  INSERT INTO checkpoints (run_id, step, lease_epoch, blob) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (run_id, step) DO NOTHING
 )sql";
 
 constexpr char kNewestCheckpoint[] =
-    "SELECT blob FROM checkpoints WHERE run_id = $1 ORDER BY epoch DESC LIMIT 1";
+    "SELECT blob FROM checkpoints WHERE run_id = $1 ORDER BY step DESC LIMIT 1";
 
 constexpr char kAddUpload[] = R"sql(
   INSERT INTO uploads (job_id, lease_epoch, digest, bytes) VALUES ($1, $2, $3, $4)
@@ -109,9 +109,9 @@ Status Runs::AddProgress(int64_t run_id, int64_t lease_epoch, const Progress& p)
   return Status();
 }
 
-Status Runs::AddCheckpoint(int64_t run_id, int epoch, int64_t lease_epoch,
+Status Runs::AddCheckpoint(int64_t run_id, int64_t step, int64_t lease_epoch,
                            const std::string& blob) {
-  tx_.work.exec_params0(kAddCheckpoint, run_id, epoch, lease_epoch, blob);
+  tx_.work.exec_params0(kAddCheckpoint, run_id, step, lease_epoch, blob);
   return Status();
 }
 

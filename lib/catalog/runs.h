@@ -54,11 +54,11 @@ class Runs {
 
   Status AddProgress(int64_t run_id, int64_t lease_epoch, const Progress& progress);
 
-  // A checkpoint after `epoch` completed epochs; one that is there already stays, for a resumed
-  // run makes the same bytes.
-  Status AddCheckpoint(int64_t run_id, int epoch, int64_t lease_epoch, const std::string& blob);
+  // A checkpoint after `step` batches; one that is there already stays, for a resumed run makes
+  // the same bytes.
+  Status AddCheckpoint(int64_t run_id, int64_t step, int64_t lease_epoch, const std::string& blob);
 
-  // The blob of the checkpoint with the most epochs; nothing if there is none.
+  // The blob of the checkpoint with the most steps; nothing if there is none.
   Result<std::optional<std::string>> NewestCheckpoint(int64_t run_id);
 
   Status AddUpload(int64_t job_id, int64_t lease_epoch, const std::string& digest, int64_t bytes);

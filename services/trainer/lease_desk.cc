@@ -96,9 +96,9 @@ Result<std::string> LeaseDesk::NewestCheckpoint(const jobs::Lease& lease) {
   return *blob;
 }
 
-Status LeaseDesk::SaveCheckpoint(const jobs::Lease& lease, int epoch, const std::string& blob) {
+Status LeaseDesk::SaveCheckpoint(const jobs::Lease& lease, int64_t step, const std::string& blob) {
   return UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) {
-    return catalog::Runs(tx).AddCheckpoint(run.id, epoch, lease.epoch, blob);
+    return catalog::Runs(tx).AddCheckpoint(run.id, step, lease.epoch, blob);
   });
 }
 

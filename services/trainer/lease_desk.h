@@ -54,7 +54,7 @@ class LeaseDesk {
   Result<std::string> NewestCheckpoint(const jobs::Lease& lease);
 
   // `blob` is in the store already.
-  Status SaveCheckpoint(const jobs::Lease& lease, int epoch, const std::string& blob);
+  Status SaveCheckpoint(const jobs::Lease& lease, int64_t step, const std::string& blob);
   Status RecordUpload(const jobs::Lease& lease, const std::string& blob, int64_t bytes);
 
   // Publishes the artefact of that manifest and ends the run: the artefact's row, the evaluation

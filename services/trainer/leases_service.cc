@@ -175,7 +175,7 @@ grpc::Status LeasesService::SaveCheckpoint(grpc::ServerContext*,
                                            v1::SaveCheckpointResponse*) {
   const auto received = Receive(reader, store_, kMaxCheckpointBytes, "a checkpoint");
   if (!received.ok()) return Answer(received.status());
-  return Answer(desk_.SaveCheckpoint(LeaseOf(received->first.lease()), received->first.epoch(),
+  return Answer(desk_.SaveCheckpoint(LeaseOf(received->first.lease()), received->first.step(),
                                      received->digest));
 }
 
