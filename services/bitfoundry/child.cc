@@ -86,11 +86,11 @@ std::optional<ProcessId> Running(pid_t pid) {
   if (!std::getline(file, stat)) return std::nullopt;
   // The second field, the program's name, may hold anything; fields count from its last ')'.
   std::istringstream fields(stat.substr(stat.rfind(')') + 2));
-  std::string field;
-  fields >> field;
-  if (field == "Z" || field == "X") return std::nullopt;
-  for (int skip = 4; skip <= 22; ++skip) fields >> field;
-  return ProcessId{pid, std::stoull(field)};
+  std::vector<std::string> field(23);
+  for (size_t i = 3; i <= 22; ++i) fields >> field[i];
+  // A zombie whose other threads are still ending has not closed its ports yet.
+  if (field[3] == "X" || (field[3] == "Z" && field[20] == "1")) return std::nullopt;
+  return ProcessId{pid, std::stoull(field[22])};
 }
 
 Result<ProcessId> Start(const Command& command) {
@@ -161,16 +161,18 @@ std::string LastWords(const std::filesystem::path& log) {
   std::ifstream file(log);
   file.seekg(0, std::ios::end);
   file.seekg(std::max<std::streamoff>(0, file.tellg() - std::streamoff{65536}));
-  std::string last, error;
+  std::string words;
   for (std::string line; std::getline(file, line);) {
-    if (line.empty()) continue;
-    last = line;
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.value("message", "") == "starting") error.clear();
-    if (json.is_object() && json.value("level", "") == "error") error = json.value("message", "");
-    if (line.find("FATAL") != std::string::npos) error = line;  // Postgres
+    if (!json.is_object()) {
+      if (!line.empty()) words = line;  // a crash, a linker, Postgres
+    } else if (json.value("message", "") == "starting") {
+      words.clear();
+    } else if (json.value("level", "") == "error") {
+      words = json.value("message", "");
+    }
   }
-  return (error.empty() ? last : error).substr(0, kMaxLastWords);
+  return words.substr(0, kMaxLastWords);
 }
 
 }  // namespace bitfoundry::cli

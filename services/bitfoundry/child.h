@@ -49,7 +49,8 @@ Status RunToEnd(const Command& command);
 // They may be our children or not.
 void Stop(const std::vector<ProcessId>& processes, int signal, std::chrono::milliseconds patience);
 
-// Why a process gave up, in one line: the last error in its log, else the log's last line.
+// Why a process gave up, in one line: the last error of its last start, or the last line that is
+// no log line of ours. Empty if it said nothing.
 std::string LastWords(const std::filesystem::path& log);
 
 }  // namespace bitfoundry::cli

@@ -1,5 +1,384 @@
+// project, ingest, snapshot: data on its way in, until it is frozen.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <sstream>
+
+#include "bitfoundry/v1/ingestion.grpc.pb.h"
+#include "bitfoundry/v1/project.grpc.pb.h"
+#include "bitfoundry/v1/snapshot.grpc.pb.h"
 #include "services/bitfoundry/cli.h"
 
 namespace bitfoundry::cli {
-void AddDataCommands(CLI::App&, Shell&) {}
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr size_t kChunkBytes = 1 << 20;
+constexpr size_t kMaxBatchImages = 1000;
+constexpr uint64_t kMaxImageBytes = 16 << 20;
+constexpr uint64_t kMaxVideoBytes = 256 << 20;
+constexpr uint64_t kMaxLabelsBytes = 64 << 20;
+
+struct ProjectOptions {
+  std::string name;
+  std::vector<std::string> classes;
+  std::string input = "64x64x1";
+};
+
+Result<int> CreateProject(const Shell& shell, const ProjectOptions& options) {
+  v1::CreateProjectRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_name(options.name);
+  for (const std::string& name : options.classes) request.add_classes(name);
+  int height = 0, width = 0, channels = 0;
+  if (std::sscanf(options.input.c_str(), "%dx%dx%d", &height, &width, &channels) != 3) {
+    return Status(Code::kInvalidArgument, "--input " + options.input + ": write it as 64x64x1");
+  }
+  request.mutable_input()->set_height(height);
+  request.mutable_input()->set_width(width);
+  request.mutable_input()->set_channels(channels);
+  const auto stub = v1::Projects::NewStub(BF_TRY(shell.Door("ingestion")));
+  v1::Project project;
+  runtime::Call call;
+  BF_TRY(runtime::FromGrpc(stub->CreateProject(&call, request, &project)));
+  std::printf("%s\n", shell.json ? ToJson(project).c_str()
+                                 : ("project " + project.name() + " is there").c_str());
+  return kDone;
+}
+
+struct None {};
+
+Result<int> ListProjects(const Shell& shell, const None&) {
+  const auto stub = v1::Projects::NewStub(BF_TRY(shell.Door("ingestion")));
+  v1::ListProjectsRequest request;
+  request.set_page_size(1000);
+  v1::ListProjectsResponse response;
+  runtime::Call call;
+  BF_TRY(runtime::FromGrpc(stub->ListProjects(&call, request, &response)));
+  if (shell.json) {
+    std::printf("%s\n", ToJson(response).c_str());
+    return kDone;
+  }
+  std::vector<std::vector<std::string>> rows{{"project", "input", "classes"}};
+  for (const v1::Project& project : response.projects()) {
+    std::string classes;
+    for (const std::string& name : project.classes()) classes += name + " ";
+    const v1::InputShape& input = project.input();
+    rows.push_back({project.name(),
+                    std::to_string(input.height()) + "x" + std::to_string(input.width()) + "x" +
+                        std::to_string(input.channels()),
+                    classes});
+  }
+  PrintTable(rows);
+  return kDone;
+}
+
+struct IngestOptions {
+  std::string project;
+  std::vector<std::string> paths;
+  bool video = false;
+  std::string labels;
+  std::string annotator = "import";
+  std::vector<std::string> tags;
+  std::string camera;
+  std::string session;
+  std::string part = "train";
+  int32_t from = 0, to = 0, step = 1;
+  int32_t windows = 0, min_pixels = 0, max_pixels = 0;
+  double aimed = 0;
+  uint64_t seed = 1;
+};
+
+Result<v1::Capture> CaptureOf(const IngestOptions& options) {
+  v1::Capture capture;
+  capture.set_request_id(NewRequestId());
+  capture.set_project(options.project);
+  capture.set_part(options.part == "test" ? v1::PART_TEST : v1::PART_TRAIN);
+  capture.set_camera(options.camera);
+  capture.set_session(options.session);
+  for (const std::string& tag : options.tags) {
+    const size_t equals = tag.find('=');
+    if (equals == std::string::npos) {
+      return Status(Code::kInvalidArgument, "--tag " + tag + ": write it as key=value");
+    }
+    (*capture.mutable_tags())[tag.substr(0, equals)] = tag.substr(equals + 1);
+  }
+  return capture;
+}
+
+struct Label {
+  std::string name;
+  bool has_window = false;
+  v1::Window window;
+};
+
+// "name,label" or "name,label,x,y,width,height" a line; a first line "name,..." is a heading.
+// Several windows of one image are several lines.
+Result<std::multimap<std::string, Label>> ReadLabels(const std::string& path) {
+  std::multimap<std::string, Label> labels;
+  if (path.empty()) return labels;
+  std::istringstream text(BF_TRY(ReadFile(path, kMaxLabelsBytes)));
+  std::string line;
+  for (int number = 1; std::getline(text, line); ++number) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.empty() || (number == 1 && line.rfind("name,", 0) == 0)) continue;
+    std::istringstream fields(line);
+    std::string name;
+    Label label;
+    std::getline(fields, name, ',');
+    std::getline(fields, label.name, ',');
+    int x = 0, y = 0, width = 0, height = 0;
+    char comma = 0;
+    bool good = !name.empty() && !label.name.empty();
+    if (good && !fields.eof()) {
+      good = bool(fields >> x >> comma >> y >> comma >> width >> comma >> height);
+      label.has_window = true;
+      label.window.set_x(x);
+      label.window.set_y(y);
+      label.window.set_width(width);
+      label.window.set_height(height);
+    }
+    if (!good || line.find('"') != std::string::npos) {
+      return Status(Code::kInvalidArgument, path + ":" + std::to_string(number) +
+                                                ": not name,label[,x,y,width,height]: " + line);
+    }
+    labels.emplace(name, label);
+  }
+  return labels;
+}
+
+struct ImageFile {
+  fs::path path;
+  std::string name;  // as in the labels file: relative to the folder that was given
+};
+
+Result<std::vector<ImageFile>> FindImages(const std::vector<std::string>& paths) {
+  std::vector<ImageFile> images;
+  for (const std::string& path : paths) {
+    if (!fs::exists(path)) return Status(Code::kNotFound, path + ": no such file or folder");
+    if (!fs::is_directory(path)) {
+      images.push_back({path, fs::path(path).filename().string()});
+      continue;
+    }
+    for (const auto& entry : fs::recursive_directory_iterator(path)) {
+      if (!entry.is_regular_file() || entry.path().filename().string()[0] == '.') continue;
+      images.push_back({entry.path(), fs::relative(entry.path(), path).string()});
+    }
+  }
+  std::sort(images.begin(), images.end(),
+            [](const ImageFile& a, const ImageFile& b) { return a.path < b.path; });
+  return images;
+}
+
+using ImageStream = grpc::ClientWriter<v1::IngestImagesRequest>;
+
+// One file, once for each of its labels. False if the stream is broken: Finish says why.
+Result<bool> SendImage(const ImageFile& image, const IngestOptions& options,
+                       const std::multimap<std::string, Label>& labels, ImageStream& stream) {
+  const std::string bytes = BF_TRY(ReadFile(image.path, kMaxImageBytes + 1));
+  auto [label, end] = labels.equal_range(image.name);
+  do {
+    v1::IngestImagesRequest start;
+    start.mutable_image()->set_name(image.name);
+    if (label != end) {
+      start.mutable_image()->set_label(label->second.name);
+      start.mutable_image()->set_annotator(options.annotator);
+      if (label->second.has_window) *start.mutable_image()->mutable_window() = label->second.window;
+      ++label;
+    }
+    if (!stream.Write(start)) return false;
+    for (size_t at = 0; at < bytes.size(); at += kChunkBytes) {
+      v1::IngestImagesRequest chunk;
+      chunk.set_chunk(bytes.substr(at, kChunkBytes));
+      if (!stream.Write(chunk)) return false;
+    }
+  } while (label != end);
+  return true;
+}
+
+void Show(const Shell& shell, const v1::IngestImagesResponse& total) {
+  if (shell.json) {
+    std::printf("%s\n", ToJson(total).c_str());
+    return;
+  }
+  for (const v1::Refused& refused : total.refused()) {
+    std::printf("refused %s: %s [%s]\n", refused.name().c_str(), refused.message().c_str(),
+                refused.reason().c_str());
+  }
+  std::printf("%d new, %d there already, %d refused\n", total.accepted(), total.duplicates(),
+              total.refused_size());
+}
+
+Result<int> IngestImages(const Shell& shell, const IngestOptions& options) {
+  const auto labels = BF_TRY(ReadLabels(options.labels));
+  const auto images = BF_TRY(FindImages(options.paths));
+  const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
+  v1::IngestImagesResponse total;
+  for (size_t first = 0; first < images.size(); first += kMaxBatchImages) {
+    v1::IngestImagesRequest head;
+    *head.mutable_capture() = BF_TRY(CaptureOf(options));
+    v1::IngestImagesResponse response;
+    runtime::Call call(10min);
+    const auto stream = stub->IngestImages(&call, &response);
+    bool open = stream->Write(head);
+    for (size_t i = first; open && i < std::min(first + kMaxBatchImages, images.size()); ++i) {
+      open = BF_TRY(SendImage(images[i], options, labels, *stream));
+    }
+    stream->WritesDone();
+    BF_TRY(runtime::FromGrpc(stream->Finish()));
+    total.set_accepted(total.accepted() + response.accepted());
+    total.set_duplicates(total.duplicates() + response.duplicates());
+    total.mutable_refused()->MergeFrom(response.refused());
+  }
+  Show(shell, total);
+  return total.refused().empty() ? kDone : kFailed;
+}
+
+Result<v1::VideoStart> VideoStartOf(const IngestOptions& options) {
+  v1::VideoStart start;
+  *start.mutable_capture() = BF_TRY(CaptureOf(options));
+  start.set_name(fs::path(options.paths.at(0)).filename().string());
+  start.set_from_frame(options.from);
+  start.set_to_frame(options.to);
+  start.set_step(options.step);
+  if (options.windows > 0) {
+    v1::WindowPlan& plan = *start.mutable_windows();
+    plan.set_per_frame(options.windows);
+    plan.set_min_pixels(options.min_pixels);
+    plan.set_max_pixels(options.max_pixels);
+    plan.set_aimed_share(options.aimed);
+    plan.set_seed(options.seed);
+  }
+  return start;
+}
+
+Result<int> IngestVideo(const Shell& shell, const IngestOptions& options) {
+  if (options.paths.size() != 1) {
+    return Status(Code::kInvalidArgument, "--video takes one file at a time");
+  }
+  const std::string bytes = BF_TRY(ReadFile(options.paths[0], kMaxVideoBytes));
+  const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
+  v1::IngestVideoRequest request;
+  *request.mutable_video() = BF_TRY(VideoStartOf(options));
+  runtime::Call call(30min);
+  const auto stream = stub->IngestVideo(&call);
+  bool open = stream->Write(request);
+  for (size_t at = 0; open && at < bytes.size(); at += kChunkBytes) {
+    request.set_chunk(bytes.substr(at, kChunkBytes));
+    open = stream->Write(request);
+  }
+  stream->WritesDone();
+  v1::IngestVideoResponse progress;
+  const bool live = !shell.json && isatty(STDOUT_FILENO) == 1;
+  while (stream->Read(&progress)) {
+    if (live) {
+      std::printf("\r%d of %d frames", progress.frames_done(), progress.frames_total());
+      std::fflush(stdout);
+    }
+  }
+  BF_TRY(runtime::FromGrpc(stream->Finish()));
+  if (shell.json) {
+    std::printf("%s\n", ToJson(progress).c_str());
+  } else {
+    std::printf("%s%d frames: %d new samples, %d there already\n", live ? "\r" : "",
+                progress.frames_done(), progress.accepted(), progress.duplicates());
+  }
+  return kDone;
+}
+
+Result<int> Ingest(const Shell& shell, const IngestOptions& options) {
+  return options.video ? IngestVideo(shell, options) : IngestImages(shell, options);
+}
+
+struct SnapshotOptions {
+  std::string project;
+};
+
+Result<int> CreateSnapshot(const Shell& shell, const SnapshotOptions& options) {
+  v1::CreateSnapshotRequest request;
+  request.set_project(options.project);
+  const auto stub = v1::Snapshots::NewStub(BF_TRY(shell.Door("ingestion")));
+  v1::Snapshot snapshot;
+  runtime::Call call(10min);
+  BF_TRY(runtime::FromGrpc(stub->CreateSnapshot(&call, request, &snapshot)));
+  if (shell.json) {
+    std::printf("%s\n", ToJson(snapshot).c_str());
+    return kDone;
+  }
+  std::printf("snapshot %s\n", snapshot.digest().c_str());
+  std::vector<std::vector<std::string>> rows{{"class", "train", "test"}};
+  for (const v1::ClassCount& count : snapshot.classes()) {
+    rows.push_back({count.name(), std::to_string(count.train()), std::to_string(count.test())});
+  }
+  rows.push_back(
+      {"all", std::to_string(snapshot.train_samples()), std::to_string(snapshot.test_samples())});
+  PrintTable(rows);
+  std::printf("%d left out for want of a label\n", snapshot.unlabelled_samples());
+  return kDone;
+}
+
+void AddIngest(CLI::App& app, Shell& shell) {
+  const auto o = std::make_shared<IngestOptions>();
+  CLI::App* ingest = Add(
+      app, shell, "ingest",
+      "Take images (files, folders) or a video. A bad image is reported, the others are taken;\n"
+      "the same bytes twice are one sample",
+      "bitfoundry ingest person shots/ --labels shots.csv --camera gate --session monday\n"
+      "  bitfoundry ingest person gate.avi --video --step 5 --windows 12 --part train --to 500",
+      o, Ingest);
+  ingest->add_option("PROJECT", o->project)->required();
+  ingest->add_option("PATH", o->paths, "Image files, folders, or one video")->required();
+  ingest->add_option("--camera", o->camera, "What it was taken with");
+  ingest->add_option("--session", o->session, "Samples of one session are not independent");
+  ingest->add_option("--part", o->part, "train | test, for good; test labels come from people only")
+      ->check(CLI::IsMember({"train", "test"}))
+      ->capture_default_str();
+  ingest->add_option("--tag", o->tags, "key=value, on every sample; repeat for more");
+  ingest->add_option("--labels", o->labels, "CSV: name,label[,x,y,width,height]");
+  ingest->add_option("--annotator", o->annotator, "Who says what --labels says")
+      ->capture_default_str();
+  ingest->add_flag("--video", o->video, "PATH is a video; its frames are the images");
+  ingest->add_option("--from", o->from, "First frame")->capture_default_str();
+  ingest->add_option("--to", o->to, "Frame after the last; 0: the end")->capture_default_str();
+  ingest->add_option("--step", o->step, "Every n-th frame")->capture_default_str();
+  ingest->add_option("--windows", o->windows, "Square windows from each frame; 0: whole frames")
+      ->capture_default_str();
+  ingest->add_option("--min-pixels", o->min_pixels, "Side of the smallest window; 0: 64");
+  ingest->add_option("--max-pixels", o->max_pixels, "Side of the largest window; 0: 160");
+  ingest->add_option("--aimed-share", o->aimed, "Share of the windows aimed at what moves, 0 to 1");
+  ingest->add_option("--seed", o->seed, "Of the windows")->capture_default_str();
+}
+
+}  // namespace
+
+void AddDataCommands(CLI::App& app, Shell& shell) {
+  CLI::App* project = app.add_subcommand("project", "One task each: classes and an input shape");
+  project->require_subcommand(1);
+  const auto create = std::make_shared<ProjectOptions>();
+  CLI::App* command =
+      Add(*project, shell, "create", "Make a project",
+          "bitfoundry project create person --classes no_person,person --input 64x64x1", create,
+          CreateProject);
+  command->add_option("NAME", create->name, "a-z, 0-9, - and _")->required();
+  command->add_option("--classes", create->classes, "In order: class 0, class 1, ...")
+      ->required()
+      ->delimiter(',');
+  command->add_option("--input", create->input, "height x width x channels (1 gray, 3 RGB)")
+      ->capture_default_str();
+  Add(*project, shell, "list", "All projects", "bitfoundry project list", std::make_shared<None>(),
+      ListProjects);
+
+  AddIngest(app, shell);
+
+  const auto snapshot = std::make_shared<SnapshotOptions>();
+  Add(app, shell, "snapshot", "Freeze every labelled sample; its name is the digest of its content",
+      "bitfoundry snapshot person", snapshot, CreateSnapshot)
+      ->add_option("PROJECT", snapshot->project)
+      ->required();
+}
+
 }  // namespace bitfoundry::cli

@@ -1,5 +1,305 @@
+// autolabel, label: answers from a large model, and from people.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "bitfoundry/v1/autolabel.grpc.pb.h"
+#include "bitfoundry/v1/labelqueue.grpc.pb.h"
+#include "images/codec.h"
+#include "images/image.h"
 #include "services/bitfoundry/cli.h"
 
 namespace bitfoundry::cli {
-void AddLabelCommands(CLI::App&, Shell&) {}
+namespace {
+
+using namespace std::chrono_literals;
+
+struct AutoLabelOptions {
+  std::string project;
+  int64_t max_calls = 0;
+  int64_t max_micros = 0;
+  bool watch = false;
+};
+
+std::string Text(const v1::AutoLabelProgress& progress) {
+  std::ostringstream text;
+  text << progress.judged_images() << " of " << progress.images() << " images judged, "
+       << progress.waiting_jobs() << " jobs wait, " << progress.dead_jobs() << " dead; "
+       << progress.calls() << " calls, " << progress.cache_hits() << " from the cache, spent "
+       << static_cast<double>(progress.micros()) / 1e6 << "; answers:";
+  for (const auto& [name, count] : progress.answers()) text << " " << name << " " << count;
+  text << "; " << progress.open_tasks() << " tasks for people";
+  return text.str();
+}
+
+Result<int> AutoLabel(const Shell& shell, const AutoLabelOptions& options) {
+  const auto stub = v1::AutoLabel::NewStub(BF_TRY(shell.Door("autolabel")));
+  v1::StartAutoLabelRequest request;
+  request.set_project(options.project);
+  request.set_max_calls(options.max_calls);
+  request.set_max_micros(options.max_micros);
+  v1::StartAutoLabelResponse started;
+  runtime::Call call(60s);
+  BF_TRY(runtime::FromGrpc(stub->StartAutoLabel(&call, request, &started)));
+  if (!shell.json) {
+    std::printf("%ld images wait for the teacher\n", static_cast<long>(started.enqueued_images()));
+  }
+  v1::AutoLabelProgress progress;
+  std::string last;
+  do {
+    BF_TRY(WhileUnavailable([&] {
+      v1::GetAutoLabelProgressRequest ask;
+      ask.set_project(options.project);
+      runtime::Call poll;
+      return stub->GetAutoLabelProgress(&poll, ask, &progress);
+    }));
+    if (const std::string now = Text(progress); !shell.json && now != last) {
+      std::printf("%s\n", now.c_str());
+      std::fflush(stdout);
+      last = now;
+    }
+    if (!options.watch || progress.waiting_jobs() == 0) break;
+    std::this_thread::sleep_for(2s);
+  } while (true);
+  if (shell.json) std::printf("%s\n", ToJson(progress).c_str());
+  return progress.dead_jobs() == 0 ? kDone : kFailed;
+}
+
+struct LabelOptions {
+  std::string project;
+  std::string annotator;
+  std::string answers;
+};
+
+// Two pixels a character: the upper is the foreground of a half block, the lower its background.
+std::string Picture(const images::Image& image) {
+  constexpr int kMaxColumns = 72;
+  const int width = std::min(kMaxColumns, image.width);
+  const int height = std::max(2, image.height * width / image.width / 2 * 2);
+  const images::Image small = images::ToRgb(images::Resize(image, width, height));
+  std::ostringstream text;
+  const auto colour = [&](int x, int y) {
+    const uint8_t* pixel = small.Row(y) + 3 * x;
+    text << int{pixel[0]} << ";" << int{pixel[1]} << ";" << int{pixel[2]} << "m";
+  };
+  for (int y = 0; y + 1 < height; y += 2) {
+    for (int x = 0; x < width; ++x) {
+      text << "\033[38;2;";
+      colour(x, y);
+      text << "\033[48;2;";
+      colour(x, y + 1);
+      text << "\u2580";
+    }
+    text << "\033[0m\n";
+  }
+  return text.str();
+}
+
+// One annotator at the label queue.
+class Annotator {
+ public:
+  Annotator(std::shared_ptr<grpc::Channel> channel, LabelOptions options)
+      : stub_(v1::LabelQueue::NewStub(channel)), options_(std::move(options)) {}
+
+  Result<v1::LeaseTasksResponse> Lease(int count) {
+    v1::LeaseTasksRequest request;
+    request.set_project(options_.project);
+    request.set_annotator(options_.annotator);
+    request.set_max_tasks(count);
+    v1::LeaseTasksResponse response;
+    runtime::Call call;
+    BF_TRY(runtime::FromGrpc(stub_->LeaseTasks(&call, request, &response)));
+    return response;
+  }
+
+  Status Answer(const v1::TaskLease& lease, uint32_t class_index) {
+    v1::SubmitAnswerRequest request;
+    request.set_request_id(NewRequestId());
+    *request.mutable_lease() = lease;
+    request.set_annotator(options_.annotator);
+    request.set_class_index(class_index);
+    return WhileUnavailable([&] {
+      v1::SubmitAnswerResponse response;
+      runtime::Call call;
+      return stub_->SubmitAnswer(&call, request, &response);
+    });
+  }
+
+  Status Skip(const v1::TaskLease& lease, v1::SkipReason reason) {
+    v1::SkipTaskRequest request;
+    request.set_request_id(NewRequestId());
+    *request.mutable_lease() = lease;
+    request.set_annotator(options_.annotator);
+    request.set_reason(reason);
+    v1::SkipTaskResponse response;
+    runtime::Call call;
+    return runtime::FromGrpc(stub_->SkipTask(&call, request, &response));
+  }
+
+  Status Release(const v1::TaskLease& lease) {
+    v1::ReleaseTaskRequest request;
+    *request.mutable_lease() = lease;
+    request.set_annotator(options_.annotator);
+    v1::ReleaseTaskResponse response;
+    runtime::Call call;
+    return runtime::FromGrpc(stub_->ReleaseTask(&call, request, &response));
+  }
+
+  Result<std::string> Image(const v1::TaskLease& lease) {
+    v1::ReadTaskImageRequest request;
+    *request.mutable_lease() = lease;
+    runtime::Call call;
+    const auto stream = stub_->ReadTaskImage(&call, request);
+    std::string png;
+    for (v1::ReadTaskImageResponse part; stream->Read(&part);) png += part.chunk();
+    BF_TRY(runtime::FromGrpc(stream->Finish()));
+    return png;
+  }
+
+ private:
+  std::unique_ptr<v1::LabelQueue::Stub> stub_;
+  const LabelOptions options_;
+};
+
+// What a person types for a refusal.
+const std::map<std::string, v1::SkipReason> kRefusals = {{"u", v1::UNSURE},
+                                                         {"h", v1::TOO_HARD},
+                                                         {"b", v1::BAD_IMAGE},
+                                                         {"c", v1::CLASS_MISSING},
+                                                         {"p", v1::PRIVACY}};
+
+// Shows one task and does what the person says. False when they want to stop.
+Result<bool> Ask(Annotator& annotator, const v1::LeasedTask& task,
+                 const v1::LeaseTasksResponse& leased) {
+  const std::string png = BF_TRY(annotator.Image(task.lease()));
+  std::printf("\n%s\n%s", task.sample().c_str(), Picture(BF_TRY(images::Decode(png))).c_str());
+  std::string prompt;
+  for (int i = 0; i < leased.classes_size(); ++i) {
+    prompt += std::to_string(i) + " " + leased.classes(i) + "   ";
+  }
+  while (true) {
+    std::printf("%s| u unsure  h too hard  b bad image  c class missing  p privacy  q quit > ",
+                prompt.c_str());
+    std::fflush(stdout);
+    std::string said;
+    if (!std::getline(std::cin, said) || said == "q") {
+      BF_TRY(annotator.Release(task.lease()));
+      return false;
+    }
+    if (const auto refusal = kRefusals.find(said); refusal != kRefusals.end()) {
+      BF_TRY(annotator.Skip(task.lease(), refusal->second));
+      return true;
+    }
+    char* end = nullptr;
+    const unsigned long index = std::strtoul(said.c_str(), &end, 10);
+    if (!said.empty() && *end == '\0' &&
+        index < static_cast<unsigned long>(leased.classes_size())) {
+      BF_TRY(annotator.Answer(task.lease(), static_cast<uint32_t>(index)));
+      return true;
+    }
+  }
+}
+
+Result<int> LabelByHand(const Shell& shell, Annotator& annotator) {
+  int answered = 0;
+  for (bool more = true; more;) {
+    const v1::LeaseTasksResponse leased = BF_TRY(annotator.Lease(1));
+    if (leased.tasks().empty()) break;
+    more = BF_TRY(Ask(annotator, leased.tasks(0), leased));
+    answered += more;
+  }
+  std::printf(shell.json ? "{\"answered\":%d}\n" : "\n%d answered; nothing more waits for you\n",
+              answered);
+  return kDone;
+}
+
+// "<sample> <class name>" a line, # for comments: answers that a person gave beforehand.
+Result<std::map<std::string, std::string>> ReadAnswers(const std::string& path) {
+  std::istringstream text(BF_TRY(ReadFile(path, 64 << 20)));
+  std::map<std::string, std::string> answers;
+  std::string line;
+  for (int number = 1; std::getline(text, line); ++number) {
+    if (line.empty() || line[0] == '#') continue;
+    std::istringstream fields(line);
+    std::string sample, name;
+    if (!(fields >> sample >> name)) {
+      return Status(Code::kInvalidArgument,
+                    path + ":" + std::to_string(number) + ": not \"<sample> <class>\": " + line);
+    }
+    answers[sample] = name;
+  }
+  return answers;
+}
+
+// Submits every prepared answer that a task waits for. Tasks without one are held until the end,
+// so that they are not leased over and over, and then given back.
+Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const std::string& path) {
+  const auto answers = BF_TRY(ReadAnswers(path));
+  std::map<int64_t, v1::TaskLease> held;
+  int answered = 0;
+  for (bool more = true; more;) {
+    more = false;
+    const Result<v1::LeaseTasksResponse> leased = annotator.Lease(100);
+    if (leased.status().reason() == "TOO_MANY_TASKS") break;
+    if (!leased.ok()) return leased.status();
+    const auto& classes = leased->classes();
+    for (const v1::LeasedTask& task : leased->tasks()) {
+      const auto answer = answers.find(task.sample());
+      if (answer == answers.end()) {
+        more |= held.emplace(task.lease().task_id(), task.lease()).second;
+        continue;
+      }
+      const auto name = std::find(classes.begin(), classes.end(), answer->second);
+      if (name == classes.end()) {
+        return Status(Code::kInvalidArgument, path + ": no class " + answer->second);
+      }
+      BF_TRY(annotator.Answer(task.lease(), static_cast<uint32_t>(name - classes.begin())));
+      ++answered;
+      more = true;
+    }
+  }
+  for (const auto& [id, lease] : held) BF_TRY(annotator.Release(lease));
+  std::printf(shell.json ? "{\"answered\":%d,\"without_answer\":%zu}\n"
+                         : "%d answered, %zu tasks have no answer in the file\n",
+              answered, held.size());
+  return kDone;
+}
+
+Result<int> LabelTasks(const Shell& shell, const LabelOptions& options) {
+  Annotator annotator(BF_TRY(shell.Door("labelqueue")), options);
+  return options.answers.empty() ? LabelByHand(shell, annotator)
+                                 : LabelFromFile(shell, annotator, options.answers);
+}
+
+}  // namespace
+
+void AddLabelCommands(CLI::App& app, Shell& shell) {
+  const auto automatic = std::make_shared<AutoLabelOptions>();
+  CLI::App* command =
+      Add(app, shell, "autolabel",
+          "Ask the teacher about every image that it has not judged. What it is sure of becomes\n"
+          "a label, the rest becomes tasks for people",
+          "bitfoundry autolabel person --max-calls 1000 --watch", automatic, AutoLabel);
+  command->add_option("PROJECT", automatic->project)->required();
+  command->add_option("--max-calls", automatic->max_calls, "Budget, for the project; 0: no limit");
+  command->add_option("--max-micros", automatic->max_micros,
+                      "Budget in millionths of the currency; 0: no limit");
+  command->add_flag("--watch", automatic->watch, "Return when nothing waits any more");
+
+  const auto label = std::make_shared<LabelOptions>();
+  const char* user = std::getenv("USER");
+  label->annotator = user == nullptr ? "terminal" : user;
+  command = Add(app, shell, "label", "Answer the tasks that wait, here in the terminal",
+                "bitfoundry label person --annotator maria", label, LabelTasks);
+  command->add_option("PROJECT", label->project)->required();
+  command->add_option("--annotator", label->annotator, "Who you are; kept with every answer")
+      ->capture_default_str();
+  command->add_option("--answers", label->answers,
+                      "Submit prepared answers instead: a file of \"<sample> <class>\" lines");
+}
+
 }  // namespace bitfoundry::cli

@@ -1,5 +1,285 @@
+// train, models, artefact: from a snapshot to a model; inspect, run: the model, here and now.
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/digest.h"
+#include "bitfoundry/v1/evaluator.grpc.pb.h"
+#include "bitfoundry/v1/trainer.grpc.pb.h"
+#include "images/codec.h"
+#include "images/image.h"
+#include "packed/format.h"
+#include "packed/interpreter.h"
 #include "services/bitfoundry/cli.h"
 
 namespace bitfoundry::cli {
-void AddModelCommands(CLI::App&, Shell&) {}
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr uint64_t kMaxArtefactBytes = 4 << 20;
+constexpr uint64_t kMaxImageBytes = 16 << 20;
+constexpr uint64_t kMaxTextBytes = 256 << 10;
+
+struct TrainOptions {
+  std::string project;
+  std::string snapshot;
+  std::string recipe;
+  std::string suite;
+  bool watch = false;
+};
+
+std::string Progress(const v1::Run& run) {
+  char text[160];
+  const v1::TrainProgress& p = run.progress();
+  std::snprintf(text, sizeof text,
+                "run %lld %s: epoch %d of %d, loss %.4f, train accuracy %.3f, %.0f images/s",
+                static_cast<long long>(run.run_id()), v1::Run::State_Name(run.state()).c_str(),
+                p.epoch(), p.epochs(), p.loss(), p.train_accuracy(), p.images_per_second());
+  return text;
+}
+
+// Reads the stream of a run until the run has ended. A trainer that restarts is waited for.
+Status Watch(v1::Trainer::Stub& stub, const Shell& shell, v1::Run& run) {
+  v1::GetRunRequest request;
+  request.set_run_id(run.run_id());
+  std::string last;
+  while (run.state() != v1::Run::DONE && run.state() != v1::Run::DEAD) {
+    const Status status = WhileUnavailable([&] {
+      runtime::Call call(1h);
+      const auto stream = stub.WatchRun(&call, request);
+      while (stream->Read(&run)) {
+        if (const std::string now = Progress(run); !shell.json && now != last) {
+          std::printf("%s\n", now.c_str());
+          std::fflush(stdout);
+          last = now;
+        }
+      }
+      return stream->Finish();
+    });
+    if (!status.ok() && status.code() != Code::kDeadlineExceeded) return status;
+  }
+  return Status();
+}
+
+// Gives the evaluator a suite to keep; returns its digest.
+Result<std::string> KeepSuite(const Shell& shell, const std::string& path) {
+  v1::CreateSuiteRequest request;
+  request.set_suite_yaml(BF_TRY(ReadFile(path, kMaxTextBytes)));
+  request.set_suite_name(fs::path(path).filename().string());
+  const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
+  v1::Suite suite;
+  runtime::Call call;
+  BF_TRY(runtime::FromGrpc(stub->CreateSuite(&call, request, &suite)));
+  return suite.digest();
+}
+
+Result<int> Train(const Shell& shell, const TrainOptions& options) {
+  v1::CreateRunRequest request;
+  request.set_project(options.project);
+  request.set_snapshot(options.snapshot);
+  if (!options.recipe.empty()) {
+    request.set_recipe_json(BF_TRY(ReadFile(options.recipe, kMaxTextBytes)));
+  }
+  if (!options.suite.empty()) request.set_suite(BF_TRY(KeepSuite(shell, options.suite)));
+  const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
+  v1::Run run;
+  runtime::Call call;
+  BF_TRY(runtime::FromGrpc(stub->CreateRun(&call, request, &run)));
+  if (options.watch) BF_TRY(Watch(*stub, shell, run));
+  if (shell.json) {
+    std::printf("%s\n", ToJson(run).c_str());
+  } else if (run.state() == v1::Run::DONE) {
+    std::printf("artefact %s\n", run.artefact().c_str());
+  } else {
+    std::printf("%s\n", Progress(run).c_str());
+  }
+  if (run.state() == v1::Run::DEAD) {
+    return Status(Code::kInternal, "RUN_DEAD",
+                  "run " + std::to_string(run.run_id()) + " was given up: " + run.error());
+  }
+  return kDone;
+}
+
+struct ModelOptions {
+  std::string name;  // of a project, or the digest of an artefact
+  std::string folder = ".";
+};
+
+Result<int> ListModels(const Shell& shell, const ModelOptions& options) {
+  const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
+  v1::ListArtefactsRequest request;
+  request.set_project(options.name);
+  request.set_page_size(1000);
+  v1::ListArtefactsResponse response;
+  runtime::Call call;
+  BF_TRY(runtime::FromGrpc(stub->ListArtefacts(&call, request, &response)));
+  if (shell.json) {
+    std::printf("%s\n", ToJson(response).c_str());
+    return kDone;
+  }
+  std::vector<std::vector<std::string>> rows{{"artefact", "run", "snapshot", "model bytes"}};
+  for (const v1::Artefact& artefact : response.artefacts()) {
+    rows.push_back({artefact.digest(), std::to_string(artefact.run_id()),
+                    artefact.snapshot().substr(0, 12), std::to_string(artefact.model_bytes())});
+  }
+  PrintTable(rows);
+  return kDone;
+}
+
+// The file's bytes, checked against its digest.
+Result<std::string> Fetch(v1::Trainer::Stub& stub, const std::string& artefact,
+                          const v1::ArtefactFile& file) {
+  v1::ReadArtefactFileRequest request;
+  request.set_artefact(artefact);
+  request.set_name(file.name());
+  runtime::Call call(60s);
+  const auto stream = stub.ReadArtefactFile(&call, request);
+  std::string bytes;
+  for (v1::ReadArtefactFileResponse part; stream->Read(&part);) bytes += part.chunk();
+  BF_TRY(runtime::FromGrpc(stream->Finish()));
+  if (Sha256(bytes) != file.digest()) {
+    return Status(Code::kDataLoss, file.name() + " is not what its digest says");
+  }
+  return bytes;
+}
+
+Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
+  const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
+  v1::GetArtefactRequest request;
+  request.set_digest(options.name);
+  v1::Artefact artefact;
+  runtime::Call call;
+  BF_TRY(runtime::FromGrpc(stub->GetArtefact(&call, request, &artefact)));
+  std::error_code failed;
+  fs::create_directories(options.folder, failed);
+  for (const v1::ArtefactFile& file : artefact.files()) {
+    const fs::path path = fs::path(options.folder) / fs::path(file.name()).filename();
+    const std::string bytes = BF_TRY(Fetch(*stub, artefact.digest(), file));
+    std::ofstream out(path, std::ios::binary);
+    out << bytes;
+    out.close();
+    if (!out) return Status(Code::kUnavailable, path.string() + ": cannot be written");
+    if (!shell.json) std::printf("%8zu  %s\n", bytes.size(), path.c_str());
+  }
+  if (shell.json) std::printf("%s\n", ToJson(artefact).c_str());
+  return kDone;
+}
+
+struct FileOptions {
+  std::string model;
+  std::string image;
+};
+
+Result<packed::Network> Load(const std::string& path) {
+  const std::string bytes = BF_TRY(ReadFile(path, kMaxArtefactBytes));
+  return packed::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+}
+
+std::string Text(const packed::Shape& shape) {
+  return std::to_string(shape.height) + "x" + std::to_string(shape.width) + "x" +
+         std::to_string(shape.channels);
+}
+
+Result<int> Inspect(const Shell& shell, const FileOptions& options) {
+  const packed::Network network = BF_TRY(Load(options.model));
+  const std::vector<packed::Layer> layers = BF_TRY(packed::Describe(network));
+  const packed::Cost cost = packed::Sum(layers);
+  if (shell.json) {
+    ordered_json list = ordered_json::array();
+    for (const packed::Layer& layer : layers) {
+      list.push_back({{"name", layer.name},
+                      {"in", Text(layer.in)},
+                      {"out", Text(layer.out)},
+                      {"macs_8bit", layer.macs_8bit},
+                      {"macs_1bit", layer.macs_1bit},
+                      {"flash_bytes", layer.flash_bytes},
+                      {"out_bytes", layer.out_bytes}});
+    }
+    const ordered_json all = {{"layers", list},
+                              {"macs_8bit", cost.macs_8bit},
+                              {"macs_1bit", cost.macs_1bit},
+                              {"flash_bytes", cost.flash_bytes},
+                              {"arena_bytes", cost.arena_bytes}};
+    std::printf("%s\n", all.dump(2).c_str());
+    return kDone;
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"layer", "in", "out", "8-bit MACs", "1-bit MACs", "flash bytes", "RAM bytes"}};
+  for (const packed::Layer& layer : layers) {
+    rows.push_back({layer.name, Text(layer.in), Text(layer.out), std::to_string(layer.macs_8bit),
+                    std::to_string(layer.macs_1bit), std::to_string(layer.flash_bytes),
+                    std::to_string(layer.out_bytes)});
+  }
+  rows.push_back({"all", "", "", std::to_string(cost.macs_8bit), std::to_string(cost.macs_1bit),
+                  std::to_string(cost.flash_bytes), std::to_string(cost.arena_bytes)});
+  PrintTable(rows);
+  return kDone;
+}
+
+Result<int> RunModel(const Shell& shell, const FileOptions& options) {
+  const packed::Network network = BF_TRY(Load(options.model));
+  const images::Image image =
+      BF_TRY(images::Decode(BF_TRY(ReadFile(options.image, kMaxImageBytes))));
+  const images::Image input = images::ModelInput(image, static_cast<int>(network.input.width),
+                                                 static_cast<int>(network.input.height),
+                                                 static_cast<int>(network.input.channels));
+  packed::Interpreter interpreter = BF_TRY(packed::Interpreter::Make(network));
+  const auto logits = BF_TRY(interpreter.Run(input.pixels));
+  const size_t winner = packed::Winner(logits);
+  if (shell.json) {
+    const ordered_json all = {{"class", winner},
+                              {"logits", std::vector<int32_t>(logits.begin(), logits.end())}};
+    std::printf("%s\n", all.dump().c_str());
+    return kDone;
+  }
+  std::printf("class %zu; logits", winner);
+  for (const int32_t logit : logits) std::printf(" %d", logit);
+  std::printf("\n");
+  return kDone;
+}
+
+}  // namespace
+
+void AddModelCommands(CLI::App& app, Shell& shell) {
+  const auto train = std::make_shared<TrainOptions>();
+  CLI::App* command =
+      Add(app, shell, "train", "Train a model on a snapshot; the same recipe again is the same run",
+          "bitfoundry train person --suite person.yaml --watch", train, Train);
+  command->add_option("PROJECT", train->project)->required();
+  command->add_option("--snapshot", train->snapshot, "Digest; else the newest");
+  command->add_option("--recipe", train->recipe, "JSON file; else the default recipe");
+  command->add_option("--suite", train->suite, "Evaluate this suite as soon as there is a model");
+  command->add_flag("--watch", train->watch, "Show how it goes; return when it has ended");
+
+  const auto models = std::make_shared<ModelOptions>();
+  Add(app, shell, "models", "Models of a project, newest first", "bitfoundry models person", models,
+      ListModels)
+      ->add_option("PROJECT", models->name)
+      ->required();
+
+  CLI::App* artefact = app.add_subcommand("artefact", "What a run publishes");
+  artefact->require_subcommand(1);
+  const auto pull = std::make_shared<ModelOptions>();
+  command = Add(*artefact, shell, "pull", "Fetch every file of an artefact, digests checked",
+                "bitfoundry artefact pull 3f9a2b1c -o model/", pull, PullArtefact);
+  command->add_option("MODEL", pull->name, "Digest, or its first 8 digits")->required();
+  command->add_option("-o,--output", pull->folder, "Folder")->capture_default_str();
+
+  const auto inspect = std::make_shared<FileOptions>();
+  Add(app, shell, "inspect", "Layers, flash, RAM and work of a model.bnn",
+      "bitfoundry inspect model/model.bnn", inspect, Inspect)
+      ->add_option("FILE", inspect->model)
+      ->required();
+  const auto run = std::make_shared<FileOptions>();
+  command = Add(app, shell, "run", "Classify one image with a model.bnn, here, without the factory",
+                "bitfoundry run model/model.bnn shot.jpg", run, RunModel);
+  command->add_option("FILE", run->model)->required();
+  command->add_option("IMAGE", run->image)->required();
+}
+
 }  // namespace bitfoundry::cli

@@ -1,5 +1,151 @@
+// evaluate, verdict: does the model hold? Exit 0 pass, 1 fail, 2 inconclusive, 3 error.
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+
+#include "bitfoundry/v1/evaluator.grpc.pb.h"
 #include "services/bitfoundry/cli.h"
+#include "services/bitfoundry/verdict_text.h"
 
 namespace bitfoundry::cli {
-void AddVerdictCommands(CLI::App&, Shell&) {}
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kNoVerdict = 3;
+constexpr uint64_t kMaxSuiteBytes = 256 << 10;
+
+struct VerdictOptions {
+  std::string artefact;
+  std::string suite_file;
+  std::string suite;
+  std::string snapshot;
+  std::string format = "table";
+  std::string report;
+  std::string junit;
+  int64_t timeout_seconds = 1800;
+};
+
+Status WriteWhole(const std::string& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file << bytes;
+  file.close();
+  if (!file) return {Code::kUnavailable, path + ": cannot be written"};
+  return Status();
+}
+
+Status SaveReport(v1::Evaluator::Stub& stub, int64_t verdict, const std::string& path) {
+  v1::ReadReportRequest request;
+  request.set_verdict_id(verdict);
+  runtime::Call call(60s);
+  const auto stream = stub.ReadReport(&call, request);
+  std::string html;
+  for (v1::ReadReportResponse part; stream->Read(&part);) html += part.chunk();
+  BF_TRY(runtime::FromGrpc(stream->Finish()));
+  return WriteWhole(path, html);
+}
+
+Result<int> Show(const Shell& shell, const VerdictOptions& options, v1::Evaluator::Stub& stub,
+                 const v1::Verdict& verdict) {
+  const std::string form = shell.json ? "json" : options.format;
+  std::printf("%s", BF_TRY(FormatVerdict(verdict, form)).c_str());
+  if (!options.junit.empty()) {
+    BF_TRY(WriteWhole(options.junit, BF_TRY(FormatVerdict(verdict, "junit"))));
+  }
+  if (!options.report.empty()) BF_TRY(SaveReport(stub, verdict.verdict_id(), options.report));
+  return ExitCode(verdict.outcome());
+}
+
+// Polls until the evaluation has ended.
+Result<v1::Verdict> Await(v1::Evaluator::Stub& stub, const v1::GetVerdictRequest& request,
+                          std::chrono::seconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    v1::GetVerdictResponse response;
+    BF_TRY(WhileUnavailable([&] {
+      runtime::Call call;
+      return stub.GetVerdict(&call, request, &response);
+    }));
+    if (response.state() == v1::GetVerdictResponse::DONE) return response.verdict();
+    if (response.state() == v1::GetVerdictResponse::DEAD) {
+      return Status(Code::kInternal, "EVALUATION_DEAD",
+                    response.error() + "; `bitfoundry jobs redrive --kind evaluate` tries again");
+    }
+    if (std::chrono::steady_clock::now() > until) {
+      return Status(Code::kDeadlineExceeded,
+                    "no verdict after " + std::to_string(timeout.count()) +
+                        " s; the evaluation goes on, the same command waits for it again");
+    }
+    std::this_thread::sleep_for(200ms);
+  }
+}
+
+Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
+  v1::CreateEvaluationRequest request;
+  request.set_artefact(options.artefact);
+  request.set_suite_yaml(BF_TRY(ReadFile(options.suite_file, kMaxSuiteBytes)));
+  request.set_suite_name(std::filesystem::path(options.suite_file).filename().string());
+  request.set_snapshot(options.snapshot);
+  const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
+  v1::Evaluation evaluation;
+  runtime::Call call;
+  BF_TRY(runtime::FromGrpc(stub->CreateEvaluation(&call, request, &evaluation)));
+
+  v1::GetVerdictRequest wanted;
+  wanted.set_artefact(evaluation.artefact());
+  wanted.set_suite(evaluation.suite());
+  wanted.set_snapshot(evaluation.snapshot());
+  const v1::Verdict verdict =
+      BF_TRY(Await(*stub, wanted, std::chrono::seconds(options.timeout_seconds)));
+  return Show(shell, options, *stub, verdict);
+}
+
+Result<int> ShowVerdict(const Shell& shell, const VerdictOptions& options) {
+  v1::GetVerdictRequest request;
+  request.set_artefact(options.artefact);
+  request.set_suite(options.suite);
+  request.set_snapshot(options.snapshot);
+  const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
+  const v1::Verdict verdict =
+      BF_TRY(Await(*stub, request, std::chrono::seconds(options.timeout_seconds)));
+  return Show(shell, options, *stub, verdict);
+}
+
+void AddShared(CLI::App& command, VerdictOptions& options) {
+  command.add_option("MODEL", options.artefact, "Digest of an artefact, or its first 8 digits")
+      ->required();
+  command.add_option("--snapshot", options.snapshot, "Digest; else the one it was trained on");
+  command.add_option("--format", options.format, "table | json | junit | markdown")
+      ->check(CLI::IsMember({"table", "json", "junit", "markdown"}))
+      ->capture_default_str();
+  command.add_option("--report", options.report, "Also write the HTML report to this file");
+  command.add_option("--junit", options.junit, "Also write JUnit XML to this file");
+  command.add_option("--timeout", options.timeout_seconds, "Seconds to wait for the verdict")
+      ->capture_default_str();
+  command.footer(command.get_footer() +
+                 "\n\nExit code: 0 pass, 1 fail, 2 inconclusive, 3 error (also of usage).");
+}
+
+}  // namespace
+
+void AddVerdictCommands(CLI::App& app, Shell& shell) {
+  const auto evaluate = std::make_shared<VerdictOptions>();
+  CLI::App* command = Add(app, shell, "evaluate", "Run a suite of data unit tests on a model",
+                          "bitfoundry evaluate 3f9a2b1c --suite person.yaml --report report.html",
+                          evaluate, Evaluate);
+  AddShared(*command, *evaluate);
+  command->add_option("--suite", evaluate->suite_file, "YAML file, docs/suites.md")->required();
+
+  const auto verdict = std::make_shared<VerdictOptions>();
+  command = Add(app, shell, "verdict", "The newest verdict on a model, for release pipelines",
+                "bitfoundry verdict 3f9a2b1c --format junit > verdict.xml", verdict, ShowVerdict);
+  AddShared(*command, *verdict);
+  command->add_option("--suite", verdict->suite, "Digest of a suite; else the newest");
+  for (const char* name : {"evaluate", "verdict"}) {
+    app.get_subcommand(name)->preparse_callback(
+        [&shell](size_t) { shell.error_code = kNoVerdict; });
+  }
+}
+
 }  // namespace bitfoundry::cli
