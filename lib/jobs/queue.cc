@@ -112,7 +112,8 @@ constexpr char kCancel[] = R"sql(
 
 constexpr char kRetry[] = R"sql(
   UPDATE jobs
-     SET state = 'ready', run_at = now() + make_interval(secs => random() * LEAST(300, 2 ^ attempt)),
+     SET state = 'ready',
+         run_at = now() + make_interval(secs => random() * LEAST(300, 2 ^ attempt)),
          lease_owner = NULL, lease_until = NULL, deadline_at = NULL, last_error = $3
    WHERE id = $1 AND lease_epoch = $2 AND state = 'running' AND attempt < max_attempts
 )sql";
