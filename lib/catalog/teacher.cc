@@ -30,19 +30,14 @@ constexpr char kTakeTurns[] =
     "SELECT pg_advisory_xact_lock(hashtextextended('describe ' || $2::text, $1))";
 
 constexpr char kCompleteSession[] = R"sql(
-  SELECT CASE WHEN bool_and(EXISTS (
-                     SELECT FROM detections AS d
-                      WHERE d.image_digest = i.image_digest
-                        AND d.model = $3 AND d.model_version = $4 AND d.rule = $5))
-              THEN count(*) ELSE 0 END
-    FROM (SELECT DISTINCT image_digest FROM samples
-           WHERE project_id = $1 AND session = $2) AS i
-)sql";
-
-constexpr char kCountImages[] = R"sql(
-  SELECT count(*) FROM (SELECT DISTINCT image_digest FROM samples WHERE project_id = $1) AS i
-    JOIN detections AS d USING (image_digest)
-   WHERE d.model = $2 AND d.model_version = $3 AND d.rule = $4
+  SELECT count(*) FROM samples
+   WHERE project_id = $1 AND session = $2
+     AND NOT EXISTS (
+       SELECT FROM samples AS s
+        WHERE s.project_id = $1 AND s.session = $2
+          AND NOT EXISTS (SELECT FROM detections AS d
+                           WHERE d.image_digest = s.image_digest
+                             AND d.model = $3 AND d.model_version = $4 AND d.rule = $5))
 )sql";
 
 constexpr char kSetBudget[] = R"sql(
@@ -70,6 +65,35 @@ constexpr char kTotal[] = R"sql(
   SELECT COALESCE(sum(calls), 0)::bigint AS calls, COALESCE(sum(micros), 0)::bigint AS micros,
          count(*) FILTER (WHERE cache_hit) AS cache_hits
     FROM teacher_spend WHERE project_id = $1
+)sql";
+
+// A job's payload is the JSON form of its message, where int64 is a string.
+constexpr char kProgress[] = R"sql(
+  WITH judged AS (
+    SELECT image_digest,
+           bool_and(EXISTS (SELECT FROM answers AS a
+                             WHERE a.sample_id = s.id AND a.kind = 'teacher')) AS whole
+      FROM samples AS s WHERE project_id = $1 GROUP BY image_digest)
+  SELECT (SELECT count(*) FROM judged) AS images,
+         (SELECT count(*) FROM judged WHERE whole) AS judged_images,
+         (SELECT count(*) FROM jobs WHERE kind IN ('label', 'describe')
+             AND payload->>'projectId' = $1::text) AS waiting_jobs,
+         (SELECT count(*) FROM finished_jobs WHERE kind IN ('label', 'describe')
+             AND state = 'dead' AND payload->>'projectId' = $1::text) AS dead_jobs,
+         (SELECT count(*) FROM tasks WHERE project_id = $1 AND closed_at IS NULL) AS open_tasks
+)sql";
+
+constexpr char kAnswers[] = R"sql(
+  SELECT COALESCE(a.class_index, -1), count(*)
+    FROM answers AS a JOIN samples AS s ON s.id = a.sample_id
+   WHERE s.project_id = $1 AND a.kind = 'teacher' GROUP BY 1
+)sql";
+
+constexpr char kUnjudged[] = R"sql(
+  SELECT DISTINCT image_digest FROM samples AS s
+   WHERE project_id = $1 AND image_digest > $2
+     AND NOT EXISTS (SELECT FROM answers AS a WHERE a.sample_id = s.id AND a.kind = 'teacher')
+   ORDER BY image_digest LIMIT $3
 )sql";
 
 std::vector<Box> FromJson(const pqxx::field& field) {
@@ -117,12 +141,6 @@ Result<int64_t> Detections::CompleteSession(int64_t project_id, const std::strin
   return row[0].as<int64_t>();
 }
 
-Result<int64_t> Detections::CountImages(int64_t project_id, const Eye& eye) {
-  const pqxx::row row =
-      tx_.work.exec_params1(kCountImages, project_id, eye.model, eye.version, eye.rule);
-  return row[0].as<int64_t>();
-}
-
 Status TeacherBudget::Set(int64_t project_id, int64_t max_calls, int64_t max_micros) {
   tx_.work.exec_params0(kSetBudget, project_id, max_calls, max_micros);
   return Status();
@@ -158,6 +176,29 @@ Status TeacherBudget::Settle(int64_t project_id, int64_t job_id, int64_t lease_e
 Result<TeacherBudget::Spent> TeacherBudget::Total(int64_t project_id) {
   const pqxx::row row = tx_.work.exec_params1(kTotal, project_id);
   return Spent{row[0].as<int64_t>(), row[1].as<int64_t>(), row[2].as<int64_t>()};
+}
+
+Result<TeacherProgress> GetTeacherProgress(db::Tx& tx, int64_t project_id) {
+  const pqxx::row row = tx.work.exec_params1(kProgress, project_id);
+  TeacherProgress progress{.images = row["images"].as<int64_t>(),
+                           .judged_images = row["judged_images"].as<int64_t>(),
+                           .waiting_jobs = row["waiting_jobs"].as<int64_t>(),
+                           .dead_jobs = row["dead_jobs"].as<int64_t>(),
+                           .open_tasks = row["open_tasks"].as<int64_t>(),
+                           .answers = {}};
+  for (const auto& answer : tx.work.exec_params(kAnswers, project_id)) {
+    progress.answers[answer[0].as<int>()] = answer[1].as<int64_t>();
+  }
+  return progress;
+}
+
+Result<std::vector<std::string>> UnjudgedImages(db::Tx& tx, int64_t project_id,
+                                                const std::string& after, int limit) {
+  std::vector<std::string> digests;
+  for (const auto& row : tx.work.exec_params(kUnjudged, project_id, after, limit)) {
+    digests.push_back(row[0].as<std::string>());
+  }
+  return digests;
 }
 
 }  // namespace bitfoundry::catalog

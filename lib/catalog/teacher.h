@@ -45,13 +45,10 @@ class Detections {
                                                             const std::string& session,
                                                             const Eye& eye);
 
-  // How many images a session has, once each of them was looked at; 0 before. Of transactions that
-  // add the session's last detections side by side, exactly one sees that it was the last: they
-  // take turns here until they end.
+  // How many samples a session has, once all their images were looked at; 0 before. Transactions
+  // that add the last detections of a session side by side take turns here until they end, so that
+  // one of them sees all.
   Result<int64_t> CompleteSession(int64_t project_id, const std::string& session, const Eye& eye);
-
-  // How many of the project's images were looked at.
-  Result<int64_t> CountImages(int64_t project_id, const Eye& eye);
 
  private:
   db::Tx& tx_;
@@ -87,5 +84,21 @@ class TeacherBudget {
  private:
   db::Tx& tx_;
 };
+
+// How the auto-labelling of a project stands.
+struct TeacherProgress {
+  int64_t images = 0;
+  int64_t judged_images = 0;  // a teacher has answered for each of its samples
+  int64_t waiting_jobs = 0;   // label and describe jobs, ready or running
+  int64_t dead_jobs = 0;
+  int64_t open_tasks = 0;          // for people
+  std::map<int, int64_t> answers;  // a teacher's, by class index; -1: refusals
+};
+Result<TeacherProgress> GetTeacherProgress(db::Tx& tx, int64_t project_id);
+
+// Digests of the project's images with a sample for which no teacher has answered, in order, from
+// the first after `after`.
+Result<std::vector<std::string>> UnjudgedImages(db::Tx& tx, int64_t project_id,
+                                                const std::string& after, int limit);
 
 }  // namespace bitfoundry::catalog

@@ -1,0 +1,42 @@
+// What the door does, without gRPC: starts the auto-labelling of a project and says how it stands.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "catalog/teacher.h"
+
+namespace bitfoundry::db {
+class Database;
+}
+
+namespace bitfoundry::autolabel {
+
+class Desk {
+ public:
+  explicit Desk(db::Database& database) : database_(database) {}
+
+  // Sets the budget (in all, for good; 0: no limit) and makes sure that a label job waits or runs
+  // for each image with a sample that no teacher has answered for: one never asked for is new, a
+  // dead one is redriven, and after a done one (the sample came later) there is another. Returns
+  // how many jobs that made ready.
+  //
+  // Errors: kNotFound; kInvalidArgument, BUDGET, if a limit is negative.
+  Result<int64_t> Start(const std::string& project, int64_t max_calls, int64_t max_micros);
+
+  struct Progress {
+    catalog::TeacherProgress counts;
+    catalog::TeacherBudget::Spent spent;
+    std::vector<std::string> classes;
+  };
+
+  // Errors: kNotFound.
+  Result<Progress> GetProgress(const std::string& project);
+
+ private:
+  db::Database& database_;
+};
+
+}  // namespace bitfoundry::autolabel

@@ -1,0 +1,215 @@
+#include "services/autolabel/labeller.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "bitfoundry/v1/jobs.pb.h"
+#include "catalog/answers.h"
+#include "catalog/projects.h"
+#include "catalog/samples.h"
+#include "db/database.h"
+#include "images/codec.h"
+#include "labels/settle.h"
+#include "services/autolabel/tracks.h"
+
+namespace bitfoundry::autolabel {
+namespace {
+
+// Of people's tasks: without labels of the part `test` nothing can be judged.
+constexpr int kTestPriority = 1;
+constexpr int kTrainPriority = 0;
+
+template <typename Job>
+Result<Job> Parse(const jobs::Lease& lease) {
+  Job job;
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;  // of a newer binary
+  if (!google::protobuf::util::JsonStringToMessage(lease.payload_json, &job, options).ok()) {
+    return Status(Code::kDataLoss, "the job's payload is not a " + Job::descriptor()->name());
+  }
+  return job;
+}
+
+std::string ToJson(const google::protobuf::Message& job) {
+  std::string json;
+  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &json).ok());
+  return json;
+}
+
+// Which class of the project each verdict is.
+struct ClassMap {
+  int person = 0;
+  int no_person = 0;
+};
+
+Result<ClassMap> MapClasses(const catalog::Project& project) {
+  const auto index = [&](const char* name) {
+    return std::find(project.classes.begin(), project.classes.end(), name) -
+           project.classes.begin();
+  };
+  const auto end = static_cast<std::ptrdiff_t>(project.classes.size());
+  const ClassMap map{static_cast<int>(index("person")), static_cast<int>(index("no_person"))};
+  if (map.person == end || map.no_person == end) {
+    return Status(Code::kFailedPrecondition, "CLASSES",
+                  "the rule " + std::string(kRule) + " needs the classes person and no_person; " +
+                      project.name + " has others");
+  }
+  return map;
+}
+
+std::string Evidence(const std::vector<Box>& boxes, const Judgement& judgement) {
+  nlohmann::json evidence = {{"rule", kRule}};
+  if (judgement.box >= 0) {
+    const Box& b = boxes[static_cast<size_t>(judgement.box)];
+    evidence["box"] = {b.score, b.left, b.top, b.right, b.bottom};
+  }
+  return evidence.dump();
+}
+
+// Writes the teacher's answer for one sample, and asks people if it settles nothing.
+Status Answer(db::Tx& tx, const catalog::Sample& sample, const catalog::Project& project,
+              const ClassMap& classes, const catalog::Eye& eye, const std::vector<Box>& boxes) {
+  const Judgement judgement = Judge(boxes, sample.window);
+  catalog::Answer answer{.sample_id = sample.id,
+                         .annotator = "teacher:" + eye.model + "@" + eye.version,
+                         .kind = catalog::AnnotatorKind::kTeacher,
+                         .class_list_version = project.class_list_version,
+                         .evidence_json = Evidence(boxes, judgement)};
+  if (judgement.verdict == Verdict::kUnsure) {
+    answer.refusal = catalog::Refusal::kUnsure;
+  } else {
+    answer.class_index = judgement.verdict == Verdict::kPerson ? classes.person : classes.no_person;
+    answer.confidence = judgement.confidence;
+  }
+  BF_TRY(catalog::Answers(tx).Add(answer));
+  if (BF_TRY(labels::Settle(tx, project, sample.id)).has_value()) return Status();
+  const int priority = sample.part == catalog::Part::kTest ? kTestPriority : kTrainPriority;
+  return labels::RequestOpinions(tx, project, sample.id, /*slots=*/1, priority).status();
+}
+
+// Once every image of the session is known, its people can be followed.
+Status DescribeWhenComplete(db::Tx& tx, int64_t project_id, const std::string& session,
+                            const catalog::Eye& eye) {
+  const int64_t samples = BF_TRY(catalog::Detections(tx).CompleteSession(project_id, session, eye));
+  if (samples == 0) return Status();
+  v1::DescribeJob job;
+  job.set_project_id(project_id);
+  job.set_session(session);
+  // Samples that come later make another description: hence their number.
+  const std::string key = "describe:" + std::to_string(project_id) + ":" + eye.model + "@" +
+                          eye.version + ":" + std::to_string(samples) + ":" + session;
+  return jobs::Queue(tx)
+      .Enqueue({.kind = "describe", .payload_json = ToJson(job), .unique_key = key})
+      .status();
+}
+
+}  // namespace
+
+jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest) {
+  v1::LabelJob job;
+  job.set_project_id(project_id);
+  job.set_image_digest(image_digest);
+  return {.kind = "label",
+          .payload_json = ToJson(job),
+          .unique_key = "label:" + std::to_string(project_id) + ":" + image_digest};
+}
+
+Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t project_id,
+                                        const std::string& digest, const std::string& version,
+                                        const std::stop_token& stop) {
+  const std::string bytes = BF_TRY(store_.Get(digest, images::Limits().bytes));
+  const images::Image image = images::ToRgb(BF_TRY(images::Decode(bytes)));
+  const std::vector<Window> tiles = Tiles(image.width, image.height);
+
+  const Spend spend = [&] {
+    return database_.Transact([&](db::Tx& tx) {
+      return catalog::TeacherBudget(tx).Reserve(project_id, lease.job_id, lease.epoch,
+                                                /*calls=*/1, price_micros_);
+    });
+  };
+  std::vector<std::vector<Box>> boxes;
+  for (size_t first = 0; first < tiles.size(); first += kMostTilesPerCall) {
+    const std::vector<Window> batch(tiles.begin() + static_cast<std::ptrdiff_t>(first),
+                                    tiles.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                        first + kMostTilesPerCall, tiles.size())));
+    for (auto& seen : BF_TRY(teacher_.Detect(image, batch, version, spend, stop))) {
+      boxes.push_back(std::move(seen));
+    }
+  }
+  return Merge(image.width, image.height, tiles, boxes);
+}
+
+Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_token& stop) {
+  const auto job = BF_TRY(Parse<v1::LabelJob>(lease));
+  const std::string version = BF_TRY(teacher_.AwaitVersion(stop));
+  const catalog::Eye eye{teacher_.model(), version, kRule};
+
+  catalog::Project project;
+  std::vector<catalog::Sample> samples;
+  std::optional<std::vector<Box>> known;
+  BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
+    project = BF_TRY(catalog::Projects(tx).Get(job.project_id()));
+    samples = BF_TRY(catalog::Samples(tx).OfImage(project.id, job.image_digest()));
+    known = BF_TRY(catalog::Detections(tx).Find(job.image_digest(), eye));
+    return Status();
+  }));
+  const ClassMap classes = BF_TRY(MapClasses(project));
+  const bool cache_hit = known.has_value();
+  const std::vector<Box> boxes =
+      cache_hit ? *std::move(known)
+                : BF_TRY(Look(lease, project.id, job.image_digest(), version, stop));
+
+  return jobs::Write([=](db::Tx& tx) -> Status {
+    BF_TRY(catalog::Detections(tx).Add(job.image_digest(), eye, boxes));
+    BF_TRY(catalog::TeacherBudget(tx).Settle(project.id, lease.job_id, lease.epoch, cache_hit));
+    std::set<std::string> sessions;  // in order, so that two writers lock them in one order
+    for (const catalog::Sample& sample : samples) {
+      BF_TRY(Answer(tx, sample, project, classes, eye, boxes));
+      sessions.insert(sample.session);
+    }
+    for (const std::string& session : sessions) {
+      BF_TRY(DescribeWhenComplete(tx, project.id, session, eye));
+    }
+    return Status();
+  });
+}
+
+Result<jobs::Write> Labeller::Describe(const jobs::Lease& lease, const std::stop_token& stop) {
+  const auto job = BF_TRY(Parse<v1::DescribeJob>(lease));
+  const catalog::Eye eye{teacher_.model(), BF_TRY(teacher_.AwaitVersion(stop)), kRule};
+
+  std::vector<catalog::Sample> samples;
+  std::map<std::string, std::vector<Box>> boxes;
+  BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
+    samples = BF_TRY(catalog::Samples(tx).OfSession(job.project_id(), job.session()));
+    boxes = BF_TRY(catalog::Detections(tx).OfSession(job.project_id(), job.session(), eye));
+    return Status();
+  }));
+
+  std::vector<Frame> frames;
+  std::map<std::string, size_t> frame_of;
+  for (const catalog::Sample& sample : samples) {  // in order of position
+    if (!frame_of.try_emplace(sample.image_digest, frames.size()).second) continue;
+    frames.push_back({sample.position, boxes[sample.image_digest]});
+  }
+  const std::vector<std::vector<Motion>> motions = Motions(frames);
+
+  return jobs::Write([=](db::Tx& tx) -> Status {
+    catalog::Samples writer(tx);
+    for (const catalog::Sample& sample : samples) {
+      const size_t frame = frame_of.at(sample.image_digest);
+      const int best = Judge(frames[frame].boxes, sample.window).box;
+      if (best < 0) continue;
+      const Box& box = frames[frame].boxes[static_cast<size_t>(best)];
+      BF_TRY(writer.SetAttribute(sample.id, "box_height_px", box.bottom - box.top, kDescribeRule));
+      BF_TRY(writer.SetTag(sample.id, "motion", Name(motions[frame][static_cast<size_t>(best)]),
+                           kDescribeRule));
+    }
+    return Status();
+  });
+}
+
+}  // namespace bitfoundry::autolabel

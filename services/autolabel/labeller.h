@@ -1,0 +1,58 @@
+// The jobs of bf-autolabel: `label` asks the teacher about one parent image and answers for each of
+// its samples; `describe` says how the people of one session move, once all its images are known.
+//
+// A class that the teacher is sure of settles the label of a sample of part train. An unsure one
+// becomes a task for people, and so does every sample of part test, where the teacher's answer is
+// kept beside theirs and settles nothing (lib/labels/settle.h).
+//
+// Budget exhausted: the job is dead with BUDGET_EXHAUSTED, its samples stay unanswered, and
+// StartAutoLabel with a larger budget takes it up again.
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+
+#include "base/status.h"
+#include "blobs/store.h"
+#include "catalog/teacher.h"
+#include "jobs/worker.h"
+#include "services/autolabel/teacher.h"
+
+namespace bitfoundry::autolabel {
+
+// Where descriptions come from, as stored with them.
+inline constexpr char kDescribeRule[] = "describe/1";
+
+// The first job for an image of a project; ingestion enqueues the same.
+jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest);
+
+// Thread-safe.
+class Labeller {
+ public:
+  // price_micros  of one call, in millionths of the currency
+  Labeller(db::Database& database, const blobs::Store& store, Teacher& teacher,
+           int64_t price_micros)
+      : database_(database), store_(store), teacher_(teacher), price_micros_(price_micros) {}
+
+  // Handlers for jobs::Work.
+  //
+  // Errors, besides those of the teacher, the store and the database:
+  //   kDataLoss            the payload is not that of the kind
+  //   kFailedPrecondition  CLASSES: the project has no classes `person` and `no_person`;
+  //                        BUDGET_EXHAUSTED
+  Result<jobs::Write> Label(const jobs::Lease& lease, const std::stop_token& stop);
+  Result<jobs::Write> Describe(const jobs::Lease& lease, const std::stop_token& stop);
+
+ private:
+  Result<std::vector<Box>> Look(const jobs::Lease& lease, int64_t project_id,
+                                const std::string& digest, const std::string& version,
+                                const std::stop_token& stop);
+
+  db::Database& database_;
+  const blobs::Store& store_;
+  Teacher& teacher_;
+  const int64_t price_micros_;
+};
+
+}  // namespace bitfoundry::autolabel

@@ -1,0 +1,83 @@
+// bf-autolabel: asks a large model for answers, within a budget.
+#include "runtime/main.h"
+
+#include <thread>
+
+#include "base/log.h"
+#include "db/database.h"
+#include "db/migrate.h"
+#include "runtime/client.h"
+#include "runtime/serve.h"
+#include "services/autolabel/autolabel_service.h"
+#include "services/autolabel/labeller.h"
+
+using namespace bitfoundry;
+
+constexpr runtime::Option kTeacher{"teacher", "127.0.0.1:50060",
+                                   "host:port of an Open Inference Protocol v2 server"};
+constexpr runtime::Option kTeacherModel{"teacher-model", "centernet", "its model"};
+constexpr runtime::Option kTeacherVersion{"teacher-version", "", "empty: its newest"};
+constexpr runtime::Option kWorkers{"workers", "2", "calls to the teacher at a time (1 to 64)"};
+constexpr runtime::Option kPrice{"price-micros", "0",
+                                 "what a call costs, in millionths of the currency"};
+
+namespace {
+
+// No job is claimed before the teacher has been reached: until then they wait for another process.
+std::jthread StartWorker(const std::string& kind, const runtime::Process& process,
+                         db::Database& database, autolabel::Teacher& teacher, jobs::Handler handler,
+                         std::stop_token stop) {
+  return std::jthread([=, &process, &database, &teacher] {
+    if (!teacher.AwaitVersion(stop).ok()) return;
+    jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+    jobs::WorkerOptions options{.kind = kind, .name = process.name};
+    if (kind == "label") options.after_done = [&](const auto&) { doorbell.Ring("describe"); };
+    jobs::Work(options, database, doorbell, handler, stop);
+  });
+}
+
+}  // namespace
+
+Status Run(runtime::Process& process) {
+  const int64_t workers = BF_TRY(process.options.Integer(kWorkers, 1, 64));
+  const int64_t price = BF_TRY(process.options.Integer(kPrice, 0, 1'000'000'000));
+  const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
+  db::Database database(process.options.Text(runtime::kPgDsn), static_cast<int>(2 * workers + 8));
+  jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+
+  autolabel::TeacherOptions options;
+  options.model = process.options.Text(kTeacherModel);
+  options.version = process.options.Text(kTeacherVersion);
+  autolabel::Teacher teacher(runtime::Connect(process.options.Text(kTeacher)), options,
+                             *process.metrics);
+  const Status reached = teacher.Version().status();
+  if (!reached.ok() && !reached.retryable()) return reached.In(process.options.Text(kTeacher));
+  if (!reached.ok()) Log(Level::kWarning, "no teacher yet", {{"cause", reached.ToString()}});
+
+  autolabel::Labeller labeller(database, store, teacher, price);
+  autolabel::Desk desk(database);
+  autolabel::AutoLabelService service(desk, doorbell);
+
+  std::stop_source stop;
+  const std::stop_callback forward(process.stop, [&stop] { stop.request_stop(); });
+  std::vector<std::jthread> threads;
+  const auto start = [&](const char* kind, const jobs::Handler& handler) {
+    threads.push_back(StartWorker(kind, process, database, teacher, handler, stop.get_token()));
+  };
+  for (int64_t i = 0; i < workers; ++i) {
+    start("label", [&](const auto& lease, const auto& s) { return labeller.Label(lease, s); });
+  }
+  start("describe", [&](const auto& lease, const auto& s) { return labeller.Describe(lease, s); });
+  const Status served =
+      runtime::Serve(process, {&service}, [&] { return db::CheckSchema(database); });
+  stop.request_stop();
+  return served;
+}
+
+int main(int argc, char** argv) {
+  return runtime::Main(
+      argc, argv,
+      {runtime::kPgDsn, runtime::kRedis, runtime::kBlobs, runtime::kListen, runtime::kMetrics,
+       runtime::kReadyFile, kTeacher, kTeacherModel, kTeacherVersion, kWorkers, kPrice},
+      Run);
+}
