@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "db/database.h"
 
@@ -90,6 +91,21 @@ std::string SampleName(const std::string& image_digest, const std::optional<Wind
   if (!window.has_value()) return image_digest;
   return image_digest + "@" + std::to_string(window->x) + "," + std::to_string(window->y) + "," +
          std::to_string(window->width) + "," + std::to_string(window->height);
+}
+
+Status CheckTags(const std::map<std::string, std::string>& tags) {
+  static const std::regex key("[a-z][a-z0-9_]{0,31}");
+  const auto wrong = [](const std::string& what) {
+    return Status(Code::kInvalidArgument, "TAG_INVALID", what);
+  };
+  if (tags.size() > 32) return wrong("more than 32 tags");
+  for (const auto& [name, value] : tags) {
+    if (!std::regex_match(name, key)) {
+      return wrong("tag '" + name.substr(0, 64) + "': a key is a-z, then up to 31 of a-z 0-9 _");
+    }
+    if (value.size() > 128) return wrong("tag '" + name + "' has more than 128 bytes");
+  }
+  return Status();
 }
 
 Status Samples::AddImage(const Image& image) {
