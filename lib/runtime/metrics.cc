@@ -1,7 +1,23 @@
 #include "runtime/metrics.h"
 
+#include <dlfcn.h>
 #include <prometheus/exposer.h>
 #include <prometheus/registry.h>
+#include <pthread.h>
+
+#include <algorithm>
+
+// civetweb gives its threads 100 KiB of stack, and glibc takes the static thread-local storage of
+// every library out of that: 60 KiB where OpenCV brings OpenBLAS, so that the first GET runs off
+// the end of the stack. The size is a constant in civetweb; so whoever in this process asks for a
+// small stack gets a MiB. (Only pages that are touched cost memory.)
+extern "C" __attribute__((visibility("default"))) int pthread_attr_setstacksize(
+    pthread_attr_t* attributes, size_t bytes) {
+  using Function = int (*)(pthread_attr_t*, size_t);
+  static const auto next =
+      reinterpret_cast<Function>(dlsym(RTLD_NEXT, "pthread_attr_setstacksize"));
+  return next(attributes, std::max(bytes, size_t{1} << 20));
+}
 
 namespace bitfoundry::runtime {
 
