@@ -25,7 +25,8 @@ Recipe TinyRecipe() {
   r.threads = 1;
   r.augment = {.flip = true, .shift = 1, .brightness = 10, .contrast = 10};
   r.stem = {.channels = 32, .kernel = 3, .stride = 2, .pool = false};
-  r.blocks = {{.channels = 32, .kernel = 3, .stride = 1, .pool = true}, {.channels = 64, .kernel = 1}};
+  r.blocks = {{.channels = 32, .kernel = 3, .stride = 1, .pool = true},
+              {.channels = 64, .kernel = 1}};
   return r;
 }
 
@@ -77,6 +78,116 @@ TEST_F(TrainTest, LearnsAndPacksToTheSameLogits) {
     right += packed::Winner(*logits) == static_cast<size_t>(classes_[i]) ? 1 : 0;
   }
   EXPECT_GT(right, kImages * 9 / 10);
+}
+
+// Runs to the end from whatever checkpoint `stop` took, and gives the final one.
+std::string FinalCheckpoint(const Examples& examples, const Recipe& recipe,
+                            const std::string& from) {
+  const auto trained = Train(examples, recipe, from, {});
+  EXPECT_THAT(trained, IsOk());
+  return trained.ok() ? trained->checkpoint : "";
+}
+
+TEST_F(TrainTest, ResumedFromAnyEpochEndsInTheBytesOfAnUndisturbedRun) {
+  std::vector<std::string> checkpoints;
+  Hooks hooks;
+  hooks.on_checkpoint = [&](const Progress&, std::string_view bytes) {
+    checkpoints.emplace_back(bytes);
+    return Status();
+  };
+  const auto undisturbed = Train(AllExamples(), TinyRecipe(), "", hooks);
+  ASSERT_THAT(undisturbed, IsOk());
+  ASSERT_EQ(checkpoints.size(), 3U);
+  EXPECT_EQ(checkpoints.back(), undisturbed->checkpoint);
+  for (const std::string& checkpoint : checkpoints) {
+    EXPECT_EQ(FinalCheckpoint(AllExamples(), TinyRecipe(), checkpoint), undisturbed->checkpoint);
+  }
+  EXPECT_NE(checkpoints[1], checkpoints[2]);
+}
+
+TEST_F(TrainTest, StoppedInTheMiddleOfAnEpochEndsInTheSameBytesToo) {
+  std::string saved;
+  Hooks hooks;
+  hooks.on_step = [](const Progress& p) {
+    return p.step == 9 ? Order::kCheckpointAndStop : Order::kContinue;
+  };
+  hooks.on_checkpoint = [&](const Progress&, std::string_view bytes) {
+    saved = bytes;
+    return Status();
+  };
+  EXPECT_THAT(Train(AllExamples(), TinyRecipe(), "", hooks), StatusIs(Code::kCancelled));
+  const auto position = ParseCheckpoint(saved);
+  ASSERT_THAT(position, IsOk());
+  EXPECT_EQ(position->epoch, 1);
+  EXPECT_EQ(position->step_in_epoch, 3);
+  EXPECT_EQ(FinalCheckpoint(AllExamples(), TinyRecipe(), saved),
+            FinalCheckpoint(AllExamples(), TinyRecipe(), ""));
+}
+
+TEST_F(TrainTest, StopsWithoutACheckpointWhenToldSo) {
+  int64_t steps = 0;
+  int checkpoints = 0;
+  Hooks hooks;
+  hooks.on_step = [&](const Progress& p) {
+    steps = p.step;
+    return p.step == 2 ? Order::kStop : Order::kContinue;
+  };
+  hooks.on_checkpoint = [&](const Progress&, std::string_view) {
+    ++checkpoints;
+    return Status();
+  };
+  EXPECT_THAT(Train(AllExamples(), TinyRecipe(), "", hooks), StatusIs(Code::kCancelled));
+  EXPECT_EQ(steps, 2);
+  EXPECT_EQ(checkpoints, 0);
+}
+
+TEST_F(TrainTest, AnotherSeedGivesAnotherNetwork) {
+  Recipe other = TinyRecipe();
+  other.seed = 2;
+  const auto a = ParseCheckpoint(FinalCheckpoint(AllExamples(), TinyRecipe(), ""));
+  const auto b = ParseCheckpoint(FinalCheckpoint(AllExamples(), other, ""));
+  EXPECT_NE(a->Find("conv1.weight")->values, b->Find("conv1.weight")->values);
+}
+
+TEST_F(TrainTest, RefusesACheckpointOfAnotherRecipeOrOfOtherExamples) {
+  const std::string checkpoint = FinalCheckpoint(AllExamples(), TinyRecipe(), "");
+  Recipe other = TinyRecipe();
+  other.learning_rate = 0.02;
+  EXPECT_EQ(Train(AllExamples(), other, checkpoint, {}).status().reason(), "OTHER_CHECKPOINT");
+  pixels_[0] ^= 1;
+  EXPECT_EQ(Train(AllExamples(), TinyRecipe(), checkpoint, {}).status().reason(),
+            "OTHER_CHECKPOINT");
+}
+
+TEST_F(TrainTest, RefusesExamplesThatDoNotAddUp) {
+  const auto reason = [](const Examples& e) {
+    return Train(e, TinyRecipe(), "", {}).status().reason();
+  };
+  Examples e = AllExamples();
+  e.pixels = e.pixels.first(e.pixels.size() - 1);
+  EXPECT_EQ(reason(e), "BAD_EXAMPLES");
+  classes_[5] = 2;
+  EXPECT_EQ(reason(AllExamples()), "BAD_EXAMPLES");
+  EXPECT_EQ(reason({shape_, {}, {}, 2}), "BAD_EXAMPLES");
+}
+
+TEST_F(TrainTest, RefusesARecipeWhosePoolsLeaveNothing) {
+  Recipe recipe = TinyRecipe();
+  recipe.blocks.assign(4, {.channels = 32, .pool = true});
+  EXPECT_EQ(Train(AllExamples(), recipe, "", {}).status().reason(), "BAD_RECIPE");
+}
+
+class ColourTest : public TrainTest {
+ protected:
+  ColourTest() : TrainTest({13, 17, 3}) {}
+};
+
+TEST_F(ColourTest, OddSidesAndThreeChannelsPackToTheSameLogits) {
+  const auto trained = Train(AllExamples(), TinyRecipe(), "", {});
+  ASSERT_THAT(trained, IsOk());
+  const auto exported = Export(trained->checkpoint, pixels_);
+  ASSERT_THAT(exported, IsOk());
+  EXPECT_EQ(exported->verified, static_cast<int64_t>(kImages));
 }
 
 }  // namespace
