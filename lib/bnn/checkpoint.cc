@@ -52,6 +52,8 @@ Result<Checkpoint> Read(const Json& fields, std::string_view values) {
   fields.at("step_in_epoch").get_to(c.step_in_epoch);
   fields.at("loss_sum").get_to(c.loss_sum);
   fields.at("correct").get_to(c.correct);
+  fields.at("last_loss").get_to(c.last_loss);
+  fields.at("last_accuracy").get_to(c.last_accuracy);
   if (c.image.height == 0 || c.image.height > packed::kMaxImageSide || c.image.width == 0 ||
       c.image.width > packed::kMaxImageSide || (c.image.channels != 1 && c.image.channels != 3)) {
     return Bad("image is out of range");
@@ -99,6 +101,8 @@ std::string SerializeCheckpoint(const Checkpoint& c) {
                        {"step_in_epoch", c.step_in_epoch},
                        {"loss_sum", c.loss_sum},
                        {"correct", c.correct},
+                       {"last_loss", c.last_loss},
+                       {"last_accuracy", c.last_accuracy},
                        {"tensors", tensors}};
   const std::string text = fields.dump();
   std::string out(kMagic);

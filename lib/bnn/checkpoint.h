@@ -34,6 +34,8 @@ struct Checkpoint {
   int64_t step_in_epoch = 0;  // completed
   double loss_sum = 0;        // over the images of this epoch so far
   int64_t correct = 0;        // of the images of this epoch so far
+  double last_loss = 0;       // mean of the last completed epoch
+  double last_accuracy = 0;
   std::vector<NamedTensor> tensors;
 
   // Null if there is none of that name.

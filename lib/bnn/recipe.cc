@@ -145,12 +145,13 @@ Json ToJson(const Convolution& c) {
 Recipe DefaultRecipe() {
   Recipe r;
   r.name = "person-small";
+  r.epochs = 15;
   r.augment = {.flip = true, .shift = 4, .brightness = 40, .contrast = 40};
   r.stem = {.channels = 32, .kernel = 3, .stride = 2, .pool = false};
-  r.blocks = {{.channels = 64, .pool = true},
-              {.channels = 64},
-              {.channels = 128, .pool = true},
-              {.channels = 128, .pool = true}};
+  r.blocks = {{.channels = 64, .kernel = 3, .stride = 2, .pool = false},
+              {.channels = 64, .kernel = 3, .stride = 1, .pool = true},
+              {.channels = 128, .kernel = 3, .stride = 1, .pool = false},
+              {.channels = 128, .kernel = 3, .stride = 1, .pool = true}};
   return r;
 }
 

@@ -45,7 +45,7 @@ struct Recipe {
   bool operator==(const Recipe&) const = default;
 };
 
-// `person-small`: 64x64 grey images, about 40 KB packed.
+// `person-small`: for 64x64 grey images: 37 KB packed, 28 M binary multiply-accumulates an image.
 Recipe DefaultRecipe();
 
 // Reads a recipe. A field that is left out has its default from above, `name`, `stem` and `blocks`

@@ -156,7 +156,14 @@ class Trainer {
 
   Result<Trained> Run() {
     while (position_.epoch < recipe_.epochs) BF_TRY(RunEpoch());
-    return Trained{Save(), last_};
+    // From the position, not from memory: a run that resumes after its last epoch says the same.
+    Progress end;
+    end.epoch = end.epochs = recipe_.epochs;
+    end.step = recipe_.epochs * steps_per_epoch_;
+    end.loss = position_.last_loss;
+    end.train_accuracy = position_.last_accuracy;
+    end.images_per_second = images_per_second_;
+    return Trained{Save(), end};
   }
 
  private:
@@ -182,16 +189,16 @@ class Trainer {
       BF_TRY(RunStep(std::span(order).subspan(at, static_cast<size_t>(batch_))));
       ++position_.step_in_epoch;
       const std::chrono::duration<double> seconds = Clock::now() - started;
-      last_ = ProgressNow();
-      last_.images_per_second =
+      images_per_second_ =
           static_cast<double>((position_.step_in_epoch - first_step) * batch_) / seconds.count();
+      const Progress now = ProgressNow();
       const bool epoch_ends = position_.step_in_epoch == steps_per_epoch_;
-      if (epoch_ends) NextEpoch();
-      const Order order_now = hooks_.on_step ? hooks_.on_step(last_) : Order::kContinue;
-      if (hooks_.on_checkpoint && (epoch_ends || order_now == Order::kCheckpointAndStop)) {
-        BF_TRY(hooks_.on_checkpoint(last_, Save()));
+      if (epoch_ends) EndEpoch(now);
+      const Order answer = hooks_.on_step ? hooks_.on_step(now) : Order::kContinue;
+      if (hooks_.on_checkpoint && (epoch_ends || answer == Order::kCheckpointAndStop)) {
+        BF_TRY(hooks_.on_checkpoint(now, Save()));
       }
-      if (order_now != Order::kContinue) return Status(Code::kCancelled, "training was stopped");
+      if (answer != Order::kContinue) return Status(Code::kCancelled, "training was stopped");
       if (epoch_ends) return Status();
     }
     return Status();
@@ -205,10 +212,13 @@ class Trainer {
     p.step = position_.epoch * steps_per_epoch_ + position_.step_in_epoch;
     p.loss = position_.loss_sum / images;
     p.train_accuracy = static_cast<double>(position_.correct) / images;
+    p.images_per_second = images_per_second_;
     return p;
   }
 
-  void NextEpoch() {
+  void EndEpoch(const Progress& now) {
+    position_.last_loss = now.loss;
+    position_.last_accuracy = now.train_accuracy;
     ++position_.epoch;
     position_.step_in_epoch = 0;
     position_.loss_sum = 0;
@@ -255,7 +265,7 @@ class Trainer {
   int64_t batch_ = 0;
   int64_t steps_per_epoch_ = 0;
   Checkpoint position_;  // without its tensors: those are in the model
-  Progress last_;
+  double images_per_second_ = 0;
 };
 
 }  // namespace

@@ -9,9 +9,9 @@
 // Without it, popcount is a table look-up on a CPU that has an instruction for it. Sanitizers and
 // the run-time choice of a clone do not go together.
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define BF_POPCNT __attribute__((target_clones("popcnt", "default")))
+#define BF_HOT __attribute__((target_clones("avx2", "default")))
 #else
-#define BF_POPCNT
+#define BF_HOT
 #endif
 
 namespace bitfoundry::packed {
@@ -41,14 +41,33 @@ void ForEachTap(const Shape& in, uint32_t kernel, uint32_t stride, uint32_t y, u
 //
 //   patch    [row_words]
 //   weights  [channels][row_words]
-BF_POPCNT void Threshold(const uint64_t* patch, const uint64_t* weights, size_t row_words,
-                         const std::vector<int32_t>& thresholds, uint32_t* out) {
+BF_HOT void Threshold(const uint64_t* patch, const uint64_t* weights, size_t row_words,
+                      const std::vector<int32_t>& thresholds, uint32_t* out) {
   for (size_t o = 0; o < thresholds.size(); ++o, weights += row_words) {
     int32_t differing = 0;
     for (size_t w = 0; w < row_words; ++w) differing += std::popcount(patch[w] ^ weights[w]);
     const auto bit = static_cast<uint32_t>(differing > thresholds[o]);
     out[o / kWordBits] |= bit << (o % kWordBits);
   }
+}
+
+// The output word of one pixel for 32 channels of the stem.
+//
+//   patch       [taps]
+//   weights     [taps][32]
+//   thresholds  [32]
+BF_HOT uint32_t StemWord(const std::vector<int32_t>& patch, const int16_t* weights,
+                         const int32_t* thresholds) {
+  int32_t sums[kWordBits] = {};
+  for (const int32_t value : patch) {
+    for (size_t o = 0; o < kWordBits; ++o) sums[o] += value * weights[o];
+    weights += kWordBits;
+  }
+  uint32_t word = 0;
+  for (size_t o = 0; o < kWordBits; ++o) {
+    word |= static_cast<uint32_t>(sums[o] < thresholds[o]) << o;
+  }
+  return word;
 }
 
 }  // namespace
@@ -115,18 +134,8 @@ void Interpreter::State::RunStep(const Stem& op, Step& step, std::span<const uin
           stem_patch[tap * channels + c] = image[pixel * channels + c] - mean;
         }
       });
-      const int16_t* weights = step.stem.data();
-      for (size_t block = 0; block < op.channels / kWordBits; ++block) {
-        int32_t sums[kWordBits] = {};
-        for (const int32_t value : stem_patch) {
-          for (size_t o = 0; o < kWordBits; ++o) sums[o] += value * weights[o];
-          weights += kWordBits;
-        }
-        uint32_t word = 0;
-        for (size_t o = 0; o < kWordBits; ++o) {
-          word |= static_cast<uint32_t>(sums[o] < op.thresholds[block * kWordBits + o]) << o;
-        }
-        *out++ = word;
+      for (size_t first = 0; first < op.channels; first += kWordBits) {
+        *out++ = StemWord(stem_patch, &step.stem[first * stem_patch.size()], &op.thresholds[first]);
       }
     }
   }
