@@ -17,21 +17,22 @@ namespace {
 
 constexpr char kVideoMethod[] = "IngestVideo";
 
-// A file in the folder for temporary ones, gone when this is.
+// A file without a name in the folder for temporary ones: gone with the process, however it ends.
 class Spool {
  public:
-  Spool() : path_(std::filesystem::temp_directory_path() / "bf_video.XXXXXX") {
-    fd_ = mkstemp(path_.data());
+  Spool() {
+    std::string name = std::filesystem::temp_directory_path() / "bf_video.XXXXXX";
+    fd_ = mkstemp(name.data());
+    if (fd_ >= 0) unlink(name.c_str());
   }
   ~Spool() {
-    if (fd_ < 0) return;
-    close(fd_);
-    unlink(path_.c_str());
+    if (fd_ >= 0) close(fd_);
   }
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  const std::string& path() const { return path_; }
+  // Opens the file anew, from its start, for as long as this lives.
+  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
 
   // Errors: kInvalidArgument, VIDEO_TOO_LARGE; kResourceExhausted, DISK_FULL.
   Status Add(std::string_view bytes) {
@@ -45,7 +46,7 @@ class Spool {
     while (!bytes.empty()) {
       const ssize_t written = write(fd_, bytes.data(), bytes.size());
       if (written < 0) {
-        return {Code::kResourceExhausted, "DISK_FULL", "cannot write the temporary file " + path_};
+        return {Code::kResourceExhausted, "DISK_FULL", "cannot write a temporary file"};
       }
       bytes.remove_prefix(static_cast<size_t>(written));
     }
@@ -53,7 +54,6 @@ class Spool {
   }
 
  private:
-  std::string path_;
   int fd_ = -1;
   int64_t size_ = 0;
 };

@@ -402,6 +402,13 @@ TEST_F(IngestionTest, ASnapshotFreezesWhatIsLabelledAndTheSameContentIsTheSameSn
   EXPECT_EQ(Snapshot()->digest(), snapshot->digest());
   EXPECT_EQ(One("SELECT count(*) FROM snapshots"), "1");
 
+  v1::GetSnapshotRequest get;
+  get.set_digest(snapshot->digest());
+  v1::Snapshot got;
+  Call get_call;
+  ASSERT_THAT(FromGrpc(snapshots_->GetSnapshot(&get_call, get, &got)), IsOk());
+  EXPECT_EQ(got.SerializeAsString(), snapshot->SerializeAsString());
+
   const std::string pixels = One("SELECT pixels_digest FROM snapshots");
   const auto frozen =
       snapshot::Decode(*store_->Get(snapshot->digest(), 1 << 20), *store_->Get(pixels, 1 << 20));
@@ -413,7 +420,17 @@ TEST_F(IngestionTest, ASnapshotFreezesWhatIsLabelledAndTheSameContentIsTheSameSn
                 ::testing::ElementsAreArray(images::ModelInput(shown, 16, 16, 1).pixels));
   }
   Run("INSERT INTO labels SELECT sample_id, 2, 0, 0.9, 2, 'test' FROM labels LIMIT 1");
-  EXPECT_NE(Snapshot()->digest(), snapshot->digest());
+  const std::string newer = Snapshot()->digest();
+  EXPECT_NE(newer, snapshot->digest());
+  v1::ListSnapshotsRequest list;
+  list.set_project("gate");
+  list.set_page_size(1);
+  v1::ListSnapshotsResponse newest;
+  Call list_call;
+  ASSERT_THAT(FromGrpc(snapshots_->ListSnapshots(&list_call, list, &newest)), IsOk());
+  ASSERT_EQ(newest.snapshots_size(), 1);
+  EXPECT_EQ(newest.snapshots(0).digest(), newer);
+  EXPECT_NE(newest.next_page_token(), "");
 }
 
 }  // namespace
