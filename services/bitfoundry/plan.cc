@@ -17,7 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxSocketPath = 107;  // sun_path less its terminator
+constexpr auto kSurvival = std::chrono::seconds(1);  // of a process that cannot be asked
+constexpr size_t kMaxSocketPath = 107;               // sun_path less its terminator
 
 // Beside this executable, in the order in which the work flows.
 struct Service {
@@ -166,7 +167,7 @@ Result<Planned> PlanPostgres(const fs::path& data) {
   postgres.command.user = PostgresUser();
   postgres.listen = socket.string();
   postgres.stop_signal = SIGINT;  // "fast": ends sessions, loses nothing
-  postgres.is_ready = [folder](const ProcessId& id) { return PostgresIsReady(folder, id); };
+  postgres.is_ready = [folder](const ProcessId& id, auto) { return PostgresIsReady(folder, id); };
   return postgres;
 }
 
@@ -187,7 +188,7 @@ Result<Planned> PlanRedis(const fs::path& data) {
       "64mb",  "--dir",  data.string()};
   redis.listen = socket;
   redis.stop_signal = SIGTERM;
-  redis.is_ready = [socket](const ProcessId&) { return AcceptsOn(socket); };
+  redis.is_ready = [socket](const ProcessId&, auto) { return AcceptsOn(socket); };
   return redis;
 }
 
@@ -205,7 +206,7 @@ Planned PlanService(const Service& service, const fs::path& program, const fs::p
   planned.command.arguments = {program.string()};
   planned.stop_signal = SIGTERM;
   if (!service.serves) {
-    planned.is_ready = [](const ProcessId&) { return true; };
+    planned.is_ready = [](const ProcessId&, auto age) { return age > kSurvival; };
     return planned;
   }
   planned.listen = BeforeOr(before, planned.name, &RunEntry::listen);
@@ -214,7 +215,7 @@ Planned PlanService(const Service& service, const fs::path& program, const fs::p
   planned.command.arguments.insert(planned.command.arguments.end(),
                                    {"--listen=" + planned.listen, "--metrics=" + planned.metrics,
                                     "--ready-file=" + ready.string()});
-  planned.is_ready = [ready](const ProcessId& id) {
+  planned.is_ready = [ready](const ProcessId& id, auto) {
     std::ifstream file(ready);
     const auto written = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
     return written.is_object() && written.value("pid", 0) == id.pid;

@@ -1,6 +1,7 @@
 // What `bitfoundry up` runs: which processes, with which arguments, in which order.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -21,8 +22,9 @@ struct Planned {
   Command command;
   std::string listen;
   std::string metrics;
-  int stop_signal = 0;                             // asks it to drain
-  std::function<bool(const ProcessId&)> is_ready;  // cheap; asked often
+  int stop_signal = 0;  // asks it to drain
+  // Cheap, asked often; `age` is the time since its start.
+  std::function<bool(const ProcessId&, std::chrono::milliseconds age)> is_ready;
 };
 
 struct Plan {

@@ -172,14 +172,16 @@ void Supervisor::Tick(Stage up_to) {
       Ended(child, HowItEnded(status));
       continue;
     }
-    if (child.entry.state == "starting" && child.planned.is_ready(child.entry.id)) {
+    const auto age =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - child.started);
+    if (child.entry.state == "starting" && child.planned.is_ready(child.entry.id, age)) {
       child.was_ready = true;
       child.entry.state = "ready";
       say_(child.entry.name + " ready" +
            (child.entry.listen.empty() ? "" : " on " + child.entry.listen));
       Save(state_);
     }
-    if (child.was_ready && Clock::now() - child.started > kHealthyLife) child.failures = 0;
+    if (child.was_ready && age > kHealthyLife) child.failures = 0;
   }
 }
 

@@ -1,0 +1,126 @@
+// `bitfoundry up` as a user runs it, with a shell script in the place of the one service whose
+// health nobody asks for.
+#include "services/bitfoundry/supervisor.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "db/database.h"
+#include "tests/support/status_matchers.h"
+
+namespace bitfoundry::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::IsOk;
+
+class SupervisorTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
+    chmod(folder_.c_str(), 0755);  // as root: Postgres's user has to get in
+    data_ = folder_ + "/data";
+    unsetenv("BF_PG_DSN");
+    unsetenv("BF_REDIS_URL");
+    fs::copy_file(BF_BINARY_DIR "/bin/bitfoundry", folder_ + "/bitfoundry");
+  }
+  void TearDown() override {
+    EXPECT_EQ(Cli("down"), 0);
+    fs::remove_all(folder_);
+  }
+
+  void Worker(const std::string& script) {
+    const std::string path = folder_ + "/bf-train-worker";
+    std::ofstream(path) << "#!/bin/sh\n" << script << "\n";
+    chmod(path.c_str(), 0755);
+  }
+  // The exit code; what it says goes to the file "said".
+  int Cli(const std::string& arguments) {
+    const int status = std::system(
+        (folder_ + "/bitfoundry --data " + data_ + " " + arguments + " > " + folder_ + "/said 2>&1")
+            .c_str());
+    return WEXITSTATUS(status);
+  }
+  std::string Said() {
+    std::ostringstream text;
+    text << std::ifstream(folder_ + "/said").rdbuf();
+    return text.str();
+  }
+  RunFile Run() { return *ReadRunFile(data_); }
+  RunEntry Entry(const std::string& name) { return *Run().Find(name); }
+
+  std::string folder_ = "/tmp/bf_up_XXXXXX";
+  std::string data_;
+};
+
+TEST_F(SupervisorTest, ARestartLosesNothing) {
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  db::Database database(Run().pg_dsn, 1);
+  ASSERT_THAT(database.Transact([](db::Tx& tx) {
+    tx.work.exec0("CREATE TABLE kept AS SELECT 42 AS answer");
+    return Status();
+  }),
+              IsOk());
+  ASSERT_EQ(Cli("down"), 0) << Said();
+  EXPECT_EQ(Run().state, "down");
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  db::Database again(Run().pg_dsn, 1);
+  const Result<int> answer = again.Transact([](db::Tx& tx) -> Result<int> {
+    return tx.work.exec1("SELECT answer FROM kept")[0].as<int>();
+  });
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(*answer, 42);
+}
+
+TEST_F(SupervisorTest, ASecondUpSaysThatTheFirstRuns) {
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  const ProcessId first = Run().supervisor;
+  EXPECT_EQ(Cli("up"), 1);
+  EXPECT_NE(Said().find("ALREADY_RUNNING"), std::string::npos) << Said();
+  EXPECT_EQ(Cli("up --detach"), 0) << Said();
+  EXPECT_EQ(Run().supervisor, first);
+}
+
+TEST_F(SupervisorTest, WhatDiesIsStartedAgain) {
+  Worker("exec sleep 600");
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  for (const std::string name : {"bf-train-worker", "redis", "postgres"}) {
+    const ProcessId before = Entry(name).id;
+    kill(before.pid, SIGKILL);
+    while (Entry(name).state != "ready" || Entry(name).id == before) usleep(10'000);
+    EXPECT_EQ(Entry(name).restarts, 1) << name;
+  }
+}
+
+TEST_F(SupervisorTest, WhatCannotStartSaysWhyAndLeavesTheOthersRunning) {
+  Worker("echo the oven is cold; exit 1");
+  EXPECT_EQ(Cli("up --detach"), 1);
+  EXPECT_NE(Said().find("bf-train-worker cannot start: exit 1: the oven is cold"),
+            std::string::npos)
+      << Said();
+  EXPECT_EQ(Entry("bf-train-worker").state, "failed");
+  EXPECT_TRUE(IsAlive(Entry("postgres").id));
+}
+
+TEST_F(SupervisorTest, AKilledSupervisorLeavesNothingThatTheNextOneDoesNotEnd) {
+  Worker("trap '' TERM; while :; do sleep 0.1; done");  // does not even end when asked
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  const RunFile before = Run();
+  kill(before.supervisor.pid, SIGKILL);
+  while (IsAlive(before.supervisor)) usleep(10'000);
+  EXPECT_EQ(Cli("status"), 0);
+  EXPECT_NE(Said().find("supervisor killed"), std::string::npos) << Said();
+  EXPECT_TRUE(IsAlive(before.Find("bf-train-worker")->id));
+  Worker("exec sleep 600");
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  for (const RunEntry& entry : before.processes) EXPECT_FALSE(IsAlive(entry.id)) << entry.name;
+  for (const RunEntry& entry : Run().processes) EXPECT_TRUE(IsAlive(entry.id)) << entry.name;
+}
+
+}  // namespace
+}  // namespace bitfoundry::cli
