@@ -30,6 +30,7 @@ class DeskTest : public testing::LabelsTest {
   }
 
   Desk& desk() { return *desk_; }
+  const std::filesystem::path& folder() const { return folder_; }  // of the store
   const images::Image& image() const { return image_; }
   const std::string& digest() const { return digest_; }
 
