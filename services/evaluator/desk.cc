@@ -2,9 +2,6 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <algorithm>
-#include <charconv>
-
 #include "base/digest.h"
 #include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/artefacts.h"
@@ -14,6 +11,7 @@
 #include "catalog/suites.h"
 #include "catalog/verdicts.h"
 #include "jobs/queue.h"
+#include "runtime/page.h"
 #include "services/evaluator/judge.h"
 
 namespace bitfoundry::evaluator {
@@ -21,8 +19,6 @@ namespace {
 
 constexpr char kKind[] = "evaluate";
 constexpr int64_t kMaxWaiting = 1000;
-constexpr int kDefaultPage = 50;
-constexpr int kLargestPage = 1000;
 constexpr uint64_t kMaxRowsBytes = uint64_t{1} << 30;
 constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
 
@@ -111,20 +107,14 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
 }
 
 Result<v1::ListVerdictsResponse> Desk::List(const v1::ListVerdictsRequest& request) {
-  const std::string& token = request.page_token();
-  int64_t before = 0;
-  const auto [stop, error] = std::from_chars(token.data(), token.data() + token.size(), before);
-  if (!token.empty() && (error != std::errc() || stop != token.data() + token.size())) {
-    return Status(Code::kInvalidArgument, "PAGE_TOKEN", "not a page token of this call: " + token);
-  }
-  const int size =
-      request.page_size() <= 0 ? kDefaultPage : std::min(request.page_size(), kLargestPage);
+  const runtime::Page page = BF_TRY(runtime::ReadPage(request.page_size(), request.page_token()));
   return database_.Transact([&](db::Tx& tx) -> Result<v1::ListVerdictsResponse> {
     const auto project = BF_TRY(catalog::Projects(tx).Get(request.project()));
-    auto verdicts = BF_TRY(catalog::Verdicts(tx).List(project.id, before, size));
+    auto verdicts = BF_TRY(catalog::Verdicts(tx).List(project.id, page.cursor, page.limit + 1));
     v1::ListVerdictsResponse response;
-    if (static_cast<int>(verdicts.size()) == size) {
-      response.set_next_page_token(std::to_string(verdicts.back().verdict_id()));
+    if (static_cast<int>(verdicts.size()) > page.limit) {
+      verdicts.pop_back();
+      response.set_next_page_token(runtime::NextPage(verdicts.back().verdict_id()));
     }
     for (auto& verdict : verdicts) *response.add_verdicts() = std::move(verdict);
     return response;

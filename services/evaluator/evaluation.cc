@@ -3,8 +3,10 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
+#include "base/log.h"
 #include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/artefacts.h"
 #include "catalog/snapshots.h"
@@ -133,7 +135,15 @@ Result<Subject> EvaluateHandler::Read(const jobs::Lease& lease) const {
 Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
                                                 const std::stop_token& stop) const {
   const Subject subject = BF_TRY(Read(lease));
+  const auto start = std::chrono::steady_clock::now();
   Evaluated evaluated = BF_TRY(Evaluate(subject, runtime_, threads_, stop));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  Log(Level::kInfo, "evaluated",
+      {{"artefact", subject.artefact},
+       {"outcome", v1::Outcome_Name(evaluated.verdict.outcome())},
+       {"samples", std::to_string(TestRows(subject.data).size())},
+       {"tests", std::to_string(subject.suite.tests.size())},
+       {"seconds", std::to_string(took.count())}});
   const std::string report = BF_TRY(store_.Put(evaluated.report));
   evaluated.verdict.set_report(report);
   return jobs::Write([verdict = std::move(evaluated.verdict)](db::Tx& tx) {

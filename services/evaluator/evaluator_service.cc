@@ -1,11 +1,10 @@
 #include "services/evaluator/evaluator_service.h"
 
 #include "runtime/error.h"
+#include "runtime/stream.h"
 
 namespace bitfoundry::evaluator {
 namespace {
-
-constexpr size_t kChunkBytes = size_t{1} << 20;
 
 template <typename Response>
 grpc::Status Answer(Result<Response> result, Response* response) {
@@ -39,11 +38,11 @@ grpc::Status EvaluatorService::ReadReport(grpc::ServerContext*,
                                           grpc::ServerWriter<v1::ReadReportResponse>* writer) {
   const auto report = desk_.Report(request->verdict_id());
   if (!report.ok()) return runtime::ToGrpc(report.status());
-  v1::ReadReportResponse response;
-  for (size_t at = 0; at < report->size(); at += kChunkBytes) {
-    response.set_chunk(report->substr(at, kChunkBytes));
-    if (!writer->Write(response)) break;  // the caller has gone
-  }
+  runtime::WriteChunks(*report, [&](std::string_view chunk) {
+    v1::ReadReportResponse response;
+    response.set_chunk(std::string(chunk));
+    return writer->Write(response);
+  });
   return grpc::Status::OK;
 }
 

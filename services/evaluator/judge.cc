@@ -152,10 +152,10 @@ Judged JudgeTest(const Suite& suite, const DataTest& test, const Evidence& evide
   if (!names.ok()) {
     Refuse(result, names.message());
   } else if (count.n < test.min_n) {
-    Refuse(result, std::to_string(count.n) + " " + Counted(test) + " in the slice, of " +
-                       std::to_string(judged.members.size()) + " rows (" +
-                       std::to_string(result.unknown_rows()) + " unknown); at least " +
-                       std::to_string(test.min_n) + " are wanted");
+    Refuse(result, "only " + std::to_string(count.n) + " " + Counted(test) + ", among " +
+                       std::to_string(judged.members.size()) + " rows in the slice (" +
+                       std::to_string(result.unknown_rows()) + " more could not be decided); at " +
+                       "least " + std::to_string(test.min_n) + " are wanted");
   } else {
     Decide(test, suite.alpha, count, result);
   }

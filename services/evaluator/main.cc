@@ -40,9 +40,14 @@ Status Run(runtime::Process& process) {
   jobs::WorkerOptions options;
   options.kind = "evaluate";
   options.name = process.name;
-  std::jthread worker(
-      [&](const std::stop_token& stop) { jobs::Work(options, database, doorbell, handler, stop); });
-  return runtime::Serve(process, {&service}, [&] { return db::CheckSchema(database); });
+  std::stop_source stop;
+  const std::stop_callback forward(process.stop, [&stop] { stop.request_stop(); });
+  const std::jthread worker(
+      [&] { jobs::Work(options, database, doorbell, handler, stop.get_token()); });
+  const Status served =
+      runtime::Serve(process, {&service}, [&] { return db::CheckSchema(database); });
+  stop.request_stop();
+  return served;
 }
 
 int main(int argc, char** argv) {

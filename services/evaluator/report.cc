@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <set>
 
@@ -27,22 +28,26 @@ code { font: 12.5px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wr
 .badge { display: inline-block; padding: 2px 9px; border-radius: 6px; color: #fff; font-weight: 600;
   font-size: 12px; letter-spacing: .03em; white-space: nowrap; }
 h1 .badge { font-size: 18px; padding: 4px 14px; }
-.pass { background: var(--pass); } .fail { background: var(--fail); }
-.inconclusive { background: var(--inconclusive); } .error { background: var(--error); }
+.badge.pass { background: var(--pass); } .badge.fail { background: var(--fail); }
+.badge.inconclusive { background: var(--inconclusive); } .badge.error { background: var(--error); }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-size: 12px; font-weight: 600; color: var(--soft); }
 th, td { padding: 9px 12px; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child > * { border-bottom: 0; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.reason td { padding-top: 0; } tr:has(+ .reason) td { border-bottom: 0; }
+td.claim { white-space: nowrap; }
 td a { color: inherit; font-weight: 600; text-decoration: none; }
 td a:hover { text-decoration: underline; }
-svg { display: block; }
+svg { display: block; } svg text { font-size: 10px; fill: var(--soft); }
+svg.pass { fill: var(--pass); } svg.fail { fill: var(--fail); }
+svg.inconclusive { fill: var(--inconclusive); } svg.error { fill: var(--error); }
 details { margin: 10px 0; padding: 4px 18px; }
 summary { cursor: pointer; padding: 10px 0; display: flex; align-items: center; gap: 12px; }
 summary::before { content: "\25B8"; color: var(--soft); }
 details[open] summary::before { content: "\25BE"; }
 details h3 { font-size: 13px; margin: 16px 0 8px; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 12px;
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px;
   padding-bottom: 14px; }
 figure { margin: 0; }
 figure img { width: 100%; aspect-ratio: 1; object-fit: contain; display: block;
@@ -120,32 +125,40 @@ std::string Claim(const v1::TestResult& test) {
          Format("%g", 100 * test.bound()) + "&nbsp;%";
 }
 
-// The rate on a line from 0 to 1: the side that the bound forbids is shaded, the interval is the
-// bar, the observed rate the dot, the bound the upright line.
+// The limit and what was shown, on a line that is zoomed to hold both: the side that the limit
+// forbids is red, the interval is the bar, the observed rate the dot, the limit the upright line.
 std::string Interval(const v1::TestResult& test) {
-  constexpr double kWidth = 220;
-  const auto x = [&](double rate) { return Format("%.1f", 4 + rate * (kWidth - 8)); };
-  const auto span = [&](double from, double to) {
-    return Format("%.1f", (to - from) * (kWidth - 8));
+  constexpr double kWidth = 240;
+  constexpr double kMargin = 30;  // for the figures at its ends
+  const bool seen = test.n() > 0;
+  const double least = seen ? std::min(test.bound(), test.lower()) : test.bound();
+  const double most = seen ? std::max(test.bound(), test.upper()) : test.bound();
+  const double low = std::max(0.0, std::floor(20 * (least - 0.03)) / 20);
+  const double high = std::min(1.0, std::ceil(20 * (most + 0.03)) / 20);
+  const auto at = [&](double rate) {
+    return kMargin + (rate - low) / (high - low) * (kWidth - 2 * kMargin);
   };
-  const double bad_from = test.at_most() ? test.bound() : 0;
-  const double bad_to = test.at_most() ? 1 : test.bound();
-  std::string svg = "<svg width=\"220\" height=\"26\" role=\"img\" aria-label=\"" +
-                    Format("%.1f %% to ", 100 * test.lower()) +
-                    Format("%.1f %%", 100 * test.upper()) + "\">";
-  svg += "<rect x=\"4\" y=\"9\" width=\"212\" height=\"8\" rx=\"2\" fill=\"#e6f4ec\"/>";
-  svg += "<rect x=\"" + x(bad_from) + "\" y=\"9\" width=\"" + span(bad_from, bad_to) +
-         "\" height=\"8\" fill=\"#fbe3e4\"/>";
-  if (test.n() > 0) {
-    const std::string colour = "var(--" + Word(test.outcome()) + ")";
-    svg += "<rect x=\"" + x(test.lower()) + "\" y=\"7\" width=\"" +
-           span(test.lower(), std::max(test.upper(), test.lower() + 0.01)) +
-           "\" height=\"12\" rx=\"3\" fill=\"" + colour + "\" opacity=\".45\"/>";
-    svg += "<circle cx=\"" + x(test.rate()) + "\" cy=\"13\" r=\"4\" fill=\"" + colour + "\"/>";
+  const auto bar = [&](double from, double to, const char* rest) {
+    return "<rect x=\"" + Format("%.1f", at(from)) + "\" width=\"" +
+           Format("%.1f", std::max(1.0, at(to) - at(from))) + "\" " + rest + "/>";
+  };
+  const auto end = [&](double x, const char* anchor, double rate) {
+    return "<text x=\"" + Format("%.0f", x) + "\" y=\"17\" text-anchor=\"" + anchor + "\">" +
+           Format("%.0f", 100 * rate) + "</text>";
+  };
+
+  std::string svg = "<svg width=\"240\" height=\"26\" class=\"" + Word(test.outcome()) + "\">";
+  svg += bar(low, high, "y=\"9\" height=\"8\" fill=\"#e6f4ec\"");
+  svg += test.at_most() ? bar(test.bound(), high, "y=\"9\" height=\"8\" fill=\"#fbe3e4\"")
+                        : bar(low, test.bound(), "y=\"9\" height=\"8\" fill=\"#fbe3e4\"");
+  if (seen) {
+    svg += bar(test.lower(), test.upper(), "y=\"7\" height=\"12\" rx=\"3\" opacity=\".45\"");
+    svg += "<circle cx=\"" + Format("%.1f", at(test.rate())) + "\" cy=\"13\" r=\"3.5\"/>";
   }
-  svg += "<line x1=\"" + x(test.bound()) + "\" x2=\"" + x(test.bound()) +
-         "\" y1=\"2\" y2=\"24\" stroke=\"#1c2024\" stroke-width=\"1.5\"/></svg>";
-  return svg;
+  const std::string x = Format("%.1f", at(test.bound()));
+  svg += "<line x1=\"" + x + "\" x2=\"" + x +
+         "\" y1=\"2\" y2=\"24\" stroke=\"#1c2024\" stroke-width=\"1.5\"/>";
+  return svg + end(kMargin - 5, "end", low) + end(kWidth - kMargin + 5, "start", high) + "</svg>";
 }
 
 std::string Shown(const v1::TestResult& test) {
@@ -168,11 +181,14 @@ std::string TableRow(const v1::TestResult& test, size_t index) {
          "</a><div class=\"soft\">slice " + Html(test.slice());
   if (!test.transform().empty()) row += ", " + Html(test.transform()) + ", synthetic";
   row += "</div>";
-  if (!test.reason().empty()) row += "<div>" + Html(test.reason()) + "</div>";
-  row += "</td><td>" + Claim(test) + "</td><td class=\"number\">" +
+  row += "</td><td class=\"claim\">" + Claim(test) + "</td><td class=\"number\">" +
          std::to_string(test.successes()) + "&thinsp;/&thinsp;" + std::to_string(test.n()) +
          "</td><td class=\"number\">" + (test.n() == 0 ? "\u2013" : Percent(test.rate())) +
          "</td><td class=\"number\">" + Shown(test) + "</td><td>" + Interval(test) + "</td></tr>\n";
+  if (!test.reason().empty()) {
+    row +=
+        "<tr class=\"reason\"><td></td><td colspan=\"6\">" + Html(test.reason()) + "</td></tr>\n";
+  }
   return row;
 }
 
@@ -180,7 +196,7 @@ std::string Table(const v1::Verdict& verdict, const Suite& suite) {
   std::string html =
       "<div class=\"card\"><table><tr><th></th><th>test</th><th>claim</th>"
       "<th class=\"number\">counted</th><th class=\"number\">rate</th>"
-      "<th class=\"number\">shown</th><th>0&nbsp;% to 100&nbsp;%</th></tr>\n";
+      "<th class=\"number\">shown</th><th>limit, and what was shown (%)</th></tr>\n";
   for (int i = 0; i < verdict.tests_size(); ++i) {
     html += TableRow(verdict.tests(i), static_cast<size_t>(i));
   }
@@ -254,6 +270,10 @@ std::string Section(const Evidence& evidence, const DataTest& test, const Judged
                      std::to_string(result.unknown_rows()) +
                      " of unknown membership and left out. Digest of the rows: <code>" +
                      Html(result.rows_digest()) + "</code></p>";
+  if (!result.transform().empty()) {
+    html += "<p class=\"soft\">Pictures as the network saw them, after " +
+            Html(result.transform()) + ".</p>";
+  }
   html += Pictures(evidence, test, "Wrong", wrong);
   html += Pictures(evidence, test, "Right", right);
   return html + "</details>\n";
@@ -280,8 +300,8 @@ std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
                     "). Nothing here says how the model does on another."
               : std::to_string(cameras.size()) + " cameras (" + Html(Join(cameras)) +
                     "). Nothing here says how the model does on others.";
-  html += "</li><li>They come from " + std::to_string(sessions.size()) +
-          (sessions.size() == 1 ? " session" : " sessions") +
+  html += "</li><li>They come from " +
+          (sessions.size() == 1 ? "one session" : std::to_string(sessions.size()) + " sessions") +
           ". Samples of one session resemble each other, and the bounds count them as independent: "
           "the truth is less certain than the bars show.</li>";
   const bool synthetic = std::any_of(verdict.tests().begin(), verdict.tests().end(),
@@ -292,9 +312,12 @@ std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
         "how the model takes that formula, not how it does at night.</li>";
   }
   html +=
-      "<li>Labels of the test part come from people. Tags and attributes of what is in a "
-      "picture (a person's height, the way somebody walks) come from the teacher's boxes, and "
-      "are as wrong as these: they decide who is in a slice, not what is right.</li>"
+      "<li>Labels of the test part come from the label queue alone, never from the teacher. Tags "
+      "and attributes of what is in a picture (a person's height, the way somebody walks) come "
+      "from "
+      "the teacher's boxes unless a person gave them, and are as wrong as these: they decide who "
+      "is "
+      "in a slice, not what is right.</li>"
       "<li>Each bound is wrong with the stated probability at most; no correction is made for "
       "looking at several. That is right for shipping, where all have to pass.</li>";
   return html + "</ul></div>\n";

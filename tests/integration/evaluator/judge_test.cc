@@ -90,8 +90,8 @@ TEST_F(JudgeTest, IsClosedOnTooFewSamplesAndAnEmptySlice) {
   const auto few = One("{ id: t, slice: all, metric: recall, at_least: 0.5, min_n: 41 }");
   EXPECT_EQ(few.outcome(), v1::ERROR);
   EXPECT_EQ(few.reason(),
-            "40 samples labelled 'person' in the slice, of 40 rows (0 unknown); at least 41 are "
-            "wanted");
+            "only 40 samples labelled 'person', among 40 rows in the slice (0 more could not be "
+            "decided); at least 41 are wanted");
   const std::string nobody = "  x: tag.group == 'z'\n";
   EXPECT_EQ(One("{ id: t, slice: x, metric: recall, at_least: 0.5 }", nobody).outcome(), v1::ERROR);
 }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <random>
 #include <string>
 
 #include "tests/support/status_matchers.h"
@@ -130,6 +131,29 @@ TEST(Suite, IsCheckedAgainstTheNamesOfTheData) {
             "'box_height'?");
   EXPECT_EQ(CheckNames(*suite, {{"no_person", "persons"}, {}, {"box_height_px"}, {}}).message(),
             "suite.yaml:6:8: no sample has the class 'person'; did you mean 'persons'?");
+}
+
+// Outside text: whatever it is, it is read or refused with a place.
+TEST(Suite, SurvivesAnyText) {
+  std::mt19937 random(11);
+  const std::string pieces = "{}[]:,-'\"|>&*!#%@ \n\tax0.=";
+  int read = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::string yaml = kGood;
+    for (int slips = 0; slips < 1 + round % 4; ++slips) {
+      yaml[random() % yaml.size()] = pieces[random() % pieces.size()];
+    }
+    const auto suite = ParseSuite(yaml, "suite.yaml");
+    read += suite.ok() ? 1 : 0;
+    if (!suite.ok()) {
+      ASSERT_EQ(suite.status().message().rfind("suite.yaml:", 0), 0U);
+    }
+  }
+  EXPECT_GT(read, 100);
+  EXPECT_LT(read, 2900);
+  ErrorOf(std::string(100'000, '['));
+  ErrorOf(std::string(100'000, '!'));
+  ErrorOf("suite: &a [*a, *a]");
 }
 
 TEST(Transform, DarkensByTheGainAndAddsNoiseOfTheStatedSize) {
