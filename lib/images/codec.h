@@ -6,7 +6,9 @@
 //
 // Accepted are JPEG (gray, YCbCr, RGB; baseline or progressive) and PNG (every kind). Everything is
 // turned into 8-bit gray or RGB: 16 bits are rounded to 8, palettes looked up, transparency shown
-// over white. CMYK and YCCK JPEGs are refused: their colours are undefined without a profile.
+// over white. CMYK and YCCK JPEGs are refused: their colours are undefined without a profile;
+// so is a chroma subsampling that TurboJPEG does not know (4:1:0). A progressive JPEG that ends
+// properly after some of its scans is taken: it is a whole image of less detail.
 // Colour profiles, gamma and EXIF orientation are not applied: the pixels are those in the file.
 #pragma once
 

@@ -15,6 +15,10 @@ using Decompressor = std::unique_ptr<void, Destroy>;
 // What libjpeg said last. It knows no offsets, but it names the check.
 Status Error(const Decompressor& jpeg) {
   const std::string said = tjGetErrorStr2(jpeg.get());
+  if (said.find("subsampling type") != said.npos) {
+    return {Code::kInvalidArgument, "IMAGE_FORMAT",
+            "the file is a JPEG of rare chroma subsampling; send 4:4:4, 4:2:2, 4:2:0 or gray"};
+  }
   const bool ends_early =
       said.find("Premature end") != said.npos || said.find("Empty input") != said.npos;
   return ends_early ? Truncated("JPEG: " + said) : Corrupt("JPEG: " + said);

@@ -168,6 +168,14 @@ TEST(Jpeg, CmykIsRefusedByName) {
   EXPECT_THAT(image.status().message(), HasSubstr("CMYK"));
 }
 
+TEST(Jpeg, ARareSubsamplingIsNoCorruption) {
+  std::string file = Jpeg(Scene(64, 64, 3));
+  const size_t frame_header = file.find("\xFF\xC0");
+  ASSERT_NE(frame_header, std::string::npos);
+  file[frame_header + 11] = 0x42;  // the luma's factors: 4 x 2 is 4:1:0
+  EXPECT_EQ(ReasonOf(file), "IMAGE_FORMAT");
+}
+
 TEST(Decode, RefusesOtherFormatsByName) {
   const std::pair<std::string, const char*> files[] = {{"GIF89a.......", "GIF"},
                                                        {"BM............", "BMP"},
