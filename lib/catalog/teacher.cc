@@ -150,6 +150,10 @@ Status TeacherBudget::Reserve(int64_t project_id, int64_t job_id, int64_t lease_
                               int64_t calls, int64_t price_micros) {
   const int64_t micros = calls * price_micros;
   const pqxx::result budget = tx_.work.exec_params(kLockBudget, project_id);
+  if (budget.empty() && price_micros > 0) {
+    return Status(Code::kFailedPrecondition, "BUDGET_UNSET",
+                  "the teacher costs money and the project has no budget; StartAutoLabel sets one");
+  }
   if (!budget.empty()) {
     const auto max_calls = budget[0][0].as<int64_t>();
     const auto max_micros = budget[0][1].as<int64_t>();

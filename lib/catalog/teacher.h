@@ -61,13 +61,15 @@ class TeacherBudget {
  public:
   explicit TeacherBudget(db::Tx& tx) : tx_(tx) {}
 
-  // Limits in all, for good; 0: none. Without this call there is no limit.
+  // Limits in all, for good; 0: none.
   Status Set(int64_t project_id, int64_t max_calls, int64_t max_micros);
 
   // Counts `calls` at `price_micros` each for this attempt of a job. Concurrent reservations of a
   // project take turns, so that together they never pass its limits.
   //
-  // Errors: kFailedPrecondition, BUDGET_EXHAUSTED.
+  // Errors: kFailedPrecondition
+  //   BUDGET_EXHAUSTED  it would pass a limit
+  //   BUDGET_UNSET      calls cost something and nobody has called Set
   Status Reserve(int64_t project_id, int64_t job_id, int64_t lease_epoch, int64_t calls,
                  int64_t price_micros);
 

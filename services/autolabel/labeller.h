@@ -5,8 +5,8 @@
 // becomes a task for people, and so does every sample of part test, where the teacher's answer is
 // kept beside theirs and settles nothing (lib/labels/settle.h).
 //
-// Budget exhausted: the job is dead with BUDGET_EXHAUSTED, its samples stay unanswered, and
-// StartAutoLabel with a larger budget takes it up again.
+// Budget exhausted, or none set for a teacher that costs: the job is dead with BUDGET_EXHAUSTED or
+// BUDGET_UNSET, its samples stay unanswered, and StartAutoLabel with a budget takes it up again.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ class Labeller {
   // Errors, besides those of the teacher, the store and the database:
   //   kDataLoss            the payload is not that of the kind
   //   kFailedPrecondition  CLASSES: the project has no classes `person` and `no_person`;
-  //                        BUDGET_EXHAUSTED
+  //                        BUDGET_EXHAUSTED; BUDGET_UNSET
   Result<jobs::Write> Label(const jobs::Lease& lease, const std::stop_token& stop);
   Result<jobs::Write> Describe(const jobs::Lease& lease, const std::stop_token& stop);
 

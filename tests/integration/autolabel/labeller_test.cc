@@ -263,6 +263,18 @@ TEST_F(LabellerTest, TheBudgetHoldsHoweverManyWorkAtOnce) {
   EXPECT_EQ(progress.counts.images, 12);
 }
 
+TEST_F(LabellerTest, ATeacherThatCostsIsNotAskedBeforeSomebodySetABudget) {
+  const std::string digest = AddImage();
+  ASSERT_THAT(database().Transact([&](db::Tx& tx) {
+    return jobs::Queue(tx).Enqueue(LabelJob(project_, digest));  // as ingestion does
+  }),
+              IsOk());
+  EXPECT_EQ(Work("label").reason(), "BUDGET_UNSET");
+  EXPECT_EQ(stub_.calls, 0);
+  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_THAT(Work("label"), IsOk());
+}
+
 TEST_F(LabellerTest, WhatACrashedAttemptReservedStaysSpent) {
   AddImage();
   EXPECT_EQ(*desk_->Start("people", /*max_calls=*/1, 0), 1);
