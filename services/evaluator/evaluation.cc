@@ -146,9 +146,12 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
        {"seconds", std::to_string(took.count())}});
   const std::string report = BF_TRY(store_.Put(evaluated.report));
   evaluated.verdict.set_report(report);
-  return jobs::Write([verdict = std::move(evaluated.verdict)](db::Tx& tx) {
-    return catalog::Verdicts(tx).Add(verdict).status();
-  });
+  return jobs::Write(
+      [on_verdict = on_verdict_, verdict = std::move(evaluated.verdict)](db::Tx& tx) -> Status {
+        BF_TRY(catalog::Verdicts(tx).Add(verdict));
+        on_verdict(verdict.outcome());
+        return Status();
+      });
 }
 
 }  // namespace bitfoundry::evaluator

@@ -1,6 +1,7 @@
 // The work of bf-evaluator: an artefact's packed network over the test part of a snapshot, judged.
 #pragma once
 
+#include <functional>
 #include <stop_token>
 #include <string>
 
@@ -40,9 +41,15 @@ Result<Evaluated> Evaluate(const Subject& subject, const std::string& runtime, i
 // The handler of jobs of kind "evaluate".
 class EvaluateHandler {
  public:
-  EvaluateHandler(db::Database& database, const blobs::Store& store, std::string runtime,
-                  int threads)
-      : database_(database), store_(store), runtime_(std::move(runtime)), threads_(threads) {}
+  // `on_verdict` is told of every verdict that is written.
+  EvaluateHandler(
+      db::Database& database, const blobs::Store& store, std::string runtime, int threads,
+      std::function<void(v1::Outcome)> on_verdict = [](v1::Outcome) {})
+      : database_(database),
+        store_(store),
+        runtime_(std::move(runtime)),
+        threads_(threads),
+        on_verdict_(std::move(on_verdict)) {}
 
   // Errors: kFailedPrecondition MODEL_DOES_NOT_FIT, if the network's input or classes are not those
   // of the snapshot; those of reading what the job names.
@@ -55,6 +62,7 @@ class EvaluateHandler {
   const blobs::Store& store_;
   const std::string runtime_;
   const int threads_;
+  const std::function<void(v1::Outcome)> on_verdict_;
 };
 
 }  // namespace bitfoundry::evaluator

@@ -1,12 +1,14 @@
 // bf-evaluator: runs suites of data unit tests on packed networks, and gives verdicts.
 #include "runtime/main.h"
 
+#include <prometheus/counter.h>
+
 #include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "base/digest.h"
 #include "db/migrate.h"
+#include "runtime/job_metrics.h"
 #include "runtime/serve.h"
 #include "services/evaluator/evaluation.h"
 #include "services/evaluator/evaluator_service.h"
@@ -35,11 +37,21 @@ Status Run(runtime::Process& process) {
 
   evaluator::Desk desk(database, store, doorbell);
   evaluator::EvaluatorService service(desk);
-  const evaluator::EvaluateHandler handler(database, store, RuntimeName(),
-                                           static_cast<int>(threads));
+  auto& verdicts = prometheus::BuildCounter()
+                       .Name("bf_verdicts_total")
+                       .Help("Verdicts given, by outcome")
+                       .Register(*process.metrics);
+  const evaluator::EvaluateHandler handler(
+      database, store, RuntimeName(), static_cast<int>(threads), [&](v1::Outcome outcome) {
+        verdicts.Add({{"outcome", v1::Outcome_Name(outcome)}}).Increment();
+      });
+  runtime::JobMetrics metrics(*process.metrics, "evaluate");
   jobs::WorkerOptions options;
   options.kind = "evaluate";
   options.name = process.name;
+  options.on_attempt = [&](const jobs::Attempt& attempt) {
+    metrics.Record(attempt.outcome, attempt.waited, attempt.ran, attempt.expired);
+  };
   std::stop_source stop;
   const std::stop_callback forward(process.stop, [&stop] { stop.request_stop(); });
   const std::jthread worker(

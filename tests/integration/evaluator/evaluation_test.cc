@@ -104,6 +104,20 @@ TEST_F(EvaluationTest, JudgesThePackedBytesOnTheTestPart) {
   EXPECT_EQ(verdict.tests(2).transform(), "darken(0.3,2)");
 }
 
+TEST_F(EvaluationTest, TellsOfAVerdictOnlyWhenItIsWritten) {
+  std::vector<v1::Outcome> told;
+  const EvaluateHandler handler(database(), store(), "r", 1,
+                                [&](v1::Outcome outcome) { told.push_back(outcome); });
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  ASSERT_EQ(WorkOnce([&](const jobs::Lease& lease, const std::stop_token& stop) {
+              auto write = handler(lease, stop);
+              EXPECT_TRUE(told.empty());
+              return write;
+            }),
+            "done");
+  EXPECT_EQ(told, std::vector<v1::Outcome>{v1::FAIL});
+}
+
 TEST_F(EvaluationTest, IsOneJobAndOneVerdictHoweverOftenItIsAskedFor) {
   ASSERT_THAT(desk_->Create(Request()), IsOk());
   ASSERT_THAT(desk_->Create(Request()), IsOk());

@@ -1,0 +1,32 @@
+// What becomes of jobs, for Prometheus: the same figures for every worker.
+//
+//   bf_job_wait_seconds{kind}            from when a job was due until it was claimed
+//   bf_job_run_seconds{kind,outcome}     of one attempt; its outcome as jobs::Attempt has it
+//   bf_job_expired_leases_total{kind}    leases of others that a claim found run out
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <string>
+
+namespace bitfoundry::runtime {
+
+// Safe for threads; `registry` outlives it.
+class JobMetrics {
+ public:
+  JobMetrics(prometheus::Registry& registry, std::string kind);
+
+  void Record(const std::string& outcome, std::chrono::duration<double> waited,
+              std::chrono::duration<double> ran, int expired);
+
+ private:
+  const std::string kind_;
+  prometheus::Family<prometheus::Histogram>& wait_;
+  prometheus::Family<prometheus::Histogram>& run_;
+  prometheus::Family<prometheus::Counter>& expired_;
+};
+
+}  // namespace bitfoundry::runtime
