@@ -4,13 +4,12 @@
 
 #include "runtime/error.h"
 #include "runtime/page.h"
+#include "runtime/stream.h"
 
 namespace bitfoundry::labelqueue {
 namespace {
 
 using catalog::Refusal;
-
-constexpr size_t kMaxChunkBytes = 1 << 20;
 
 catalog::TaskLease FromMessage(const v1::TaskLease& lease) {
   return {.task_id = lease.task_id(), .slot = lease.slot(), .epoch = lease.epoch()};
@@ -98,11 +97,11 @@ grpc::Status LabelService::ReadTaskImage(grpc::ServerContext*,
                                          grpc::ServerWriter<v1::ReadTaskImageResponse>* writer) {
   const Result<std::string> png = desk_.ReadImage(FromMessage(request->lease()));
   if (!png.ok()) return runtime::ToGrpc(png.status());
-  v1::ReadTaskImageResponse message;
-  for (size_t at = 0; at < png->size(); at += kMaxChunkBytes) {
-    message.set_chunk(png->substr(at, kMaxChunkBytes));
-    if (!writer->Write(message)) break;  // the caller has gone
-  }
+  runtime::WriteChunks(*png, [&](std::string_view chunk) {
+    v1::ReadTaskImageResponse message;
+    message.set_chunk(std::string(chunk));
+    return writer->Write(message);
+  });
   return grpc::Status::OK;
 }
 
