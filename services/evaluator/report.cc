@@ -314,10 +314,8 @@ std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
   html +=
       "<li>Labels of the test part come from the label queue alone, never from the teacher. Tags "
       "and attributes of what is in a picture (a person's height, the way somebody walks) come "
-      "from "
-      "the teacher's boxes unless a person gave them, and are as wrong as these: they decide who "
-      "is "
-      "in a slice, not what is right.</li>"
+      "from the teacher's boxes unless a person gave them. They decide who is in a slice, not "
+      "what is right; but whom the teacher missed is in no such slice.</li>"
       "<li>Each bound is wrong with the stated probability at most; no correction is made for "
       "looking at several. That is right for shipping, where all have to pass.</li>";
   return html + "</ul></div>\n";

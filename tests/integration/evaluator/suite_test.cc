@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <numeric>
 #include <random>
 #include <string>
@@ -131,6 +133,18 @@ TEST(Suite, IsCheckedAgainstTheNamesOfTheData) {
             "'box_height'?");
   EXPECT_EQ(CheckNames(*suite, {{"no_person", "persons"}, {}, {"box_height_px"}, {}}).message(),
             "suite.yaml:6:8: no sample has the class 'person'; did you mean 'persons'?");
+}
+
+TEST(Suite, OfTheDemoFitsTheNamesThatItsDataHas) {
+  std::ifstream file(BF_SOURCE_DIR "/scripts/demo_suite.yaml");
+  const std::string yaml((std::istreambuf_iterator<char>(file)), {});
+  const auto suite = ParseSuite(yaml, "demo_suite.yaml");
+  ASSERT_THAT(suite, IsOk());
+  EXPECT_THAT(CheckNames(*suite, {{"no_person", "person"},
+                                  {"distractor", "motion"},
+                                  {"box_height_px"},
+                                  {"camera", "session"}}),
+              IsOk());
 }
 
 // Outside text: whatever it is, it is read or refused with a place.
