@@ -39,7 +39,7 @@ constexpr char kWhereNewest[] = R"sql(
    ORDER BY v.id DESC LIMIT 1
 )sql";
 constexpr char kWhereListed[] = R"sql(
-   WHERE artefacts.project_id = $1 AND ($2 = 0 OR v.id < $2)
+   WHERE ($1 = 0 OR artefacts.project_id = $1) AND ($2 = 0 OR v.id < $2)
    ORDER BY v.id DESC LIMIT $3
 )sql";
 

@@ -32,7 +32,7 @@ class Verdicts {
   Result<std::optional<v1::Verdict>> Newest(const std::string& artefact, const std::string& suite,
                                             const std::string& snapshot);
 
-  // Newest first, with ids below `before` (0: from the newest).
+  // Newest first, of a project (0: of all), with ids below `before` (0: from the newest).
   Result<std::vector<v1::Verdict>> List(int64_t project_id, int64_t before, int limit);
 
  private:

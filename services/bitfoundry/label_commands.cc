@@ -206,14 +206,18 @@ Result<bool> Ask(Annotator& annotator, const v1::LeasedTask& task,
 
 Result<int> LabelByHand(const Shell& shell, Annotator& annotator) {
   int answered = 0;
-  for (bool more = true; more;) {
+  bool more = true;
+  while (more) {
     const v1::LeaseTasksResponse leased = BF_TRY(annotator.Lease(1));
     if (leased.tasks().empty()) break;
     more = BF_TRY(Ask(annotator, leased.tasks(0), leased));
     answered += more;
   }
-  std::printf(shell.json ? "{\"answered\":%d}\n" : "\n%d answered; nothing more waits for you\n",
-              answered);
+  if (shell.json) {
+    std::printf("{\"answered\":%d}\n", answered);
+  } else {
+    std::printf("\n%d answered%s\n", answered, more ? "; nothing more waits for you" : "");
+  }
   return kDone;
 }
 

@@ -47,6 +47,17 @@ v1::GetVerdictResponse::State StateOf(const std::string& job) {
 
 }  // namespace
 
+Result<v1::Suite> Desk::KeepSuite(const v1::CreateSuiteRequest& request) {
+  v1::Suite kept;
+  kept.set_name(request.suite_name().empty() ? "suite.yaml" : request.suite_name());
+  kept.set_digest(Sha256(request.suite_yaml()));
+  BF_TRY(ParseSuite(request.suite_yaml(), kept.name()));
+  BF_TRY(database_.Transact([&](db::Tx& tx) {
+    return catalog::Suites(tx).Add({kept.digest(), kept.name(), request.suite_yaml()});
+  }));
+  return kept;
+}
+
 Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) {
   const std::string file = request.suite_name().empty() ? "suite.yaml" : request.suite_name();
   const Suite suite = BF_TRY(ParseSuite(request.suite_yaml(), file));
@@ -109,8 +120,11 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
 Result<v1::ListVerdictsResponse> Desk::List(const v1::ListVerdictsRequest& request) {
   const runtime::Page page = BF_TRY(runtime::ReadPage(request.page_size(), request.page_token()));
   return database_.Transact([&](db::Tx& tx) -> Result<v1::ListVerdictsResponse> {
-    const auto project = BF_TRY(catalog::Projects(tx).Get(request.project()));
-    auto verdicts = BF_TRY(catalog::Verdicts(tx).List(project.id, page.cursor, page.limit + 1));
+    int64_t project_id = 0;
+    if (!request.project().empty()) {
+      project_id = BF_TRY(catalog::Projects(tx).Get(request.project())).id;
+    }
+    auto verdicts = BF_TRY(catalog::Verdicts(tx).List(project_id, page.cursor, page.limit + 1));
     v1::ListVerdictsResponse response;
     if (static_cast<int>(verdicts.size()) > page.limit) {
       verdicts.pop_back();

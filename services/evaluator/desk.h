@@ -17,6 +17,9 @@ class Desk {
   Desk(db::Database& database, const blobs::Store& store, jobs::Doorbell& doorbell)
       : database_(database), store_(store), doorbell_(doorbell) {}
 
+  // Checks a suite by itself and keeps it. Errors: kInvalidArgument SUITE_INVALID.
+  Result<v1::Suite> KeepSuite(const v1::CreateSuiteRequest& request);
+
   // Enqueues an evaluation, once for ever. The suite is read and held against the snapshot's
   // names before anything is written.
   //

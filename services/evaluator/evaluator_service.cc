@@ -15,6 +15,12 @@ grpc::Status Answer(Result<Response> result, Response* response) {
 
 }  // namespace
 
+grpc::Status EvaluatorService::CreateSuite(grpc::ServerContext*,
+                                           const v1::CreateSuiteRequest* request,
+                                           v1::Suite* response) {
+  return Answer(desk_.KeepSuite(*request), response);
+}
+
 grpc::Status EvaluatorService::CreateEvaluation(grpc::ServerContext*,
                                                 const v1::CreateEvaluationRequest* request,
                                                 v1::Evaluation* response) {

@@ -10,6 +10,8 @@ class EvaluatorService final : public v1::Evaluator::Service {
  public:
   explicit EvaluatorService(Desk& desk) : desk_(desk) {}
 
+  grpc::Status CreateSuite(grpc::ServerContext*, const v1::CreateSuiteRequest* request,
+                           v1::Suite* response) override;
   grpc::Status CreateEvaluation(grpc::ServerContext*, const v1::CreateEvaluationRequest* request,
                                 v1::Evaluation* response) override;
   grpc::Status GetVerdict(grpc::ServerContext*, const v1::GetVerdictRequest* request,
