@@ -1,6 +1,7 @@
 #include "services/ingestion/video.h"
 
 #include <cmath>
+#include <fstream>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
@@ -35,11 +36,22 @@ images::Image ToImage(const cv::Mat& bgr) {
   return image;
 }
 
+// True for the containers that hold their own frames. FFmpeg also follows playlists, whose author
+// could name files of this machine or servers near it.
+bool IsContainer(const std::string& path) {
+  std::string head(12, '\0');
+  std::ifstream(path, std::ios::binary).read(head.data(), std::ssize(head));
+  return (head.starts_with("RIFF") && head.ends_with("AVI ")) ||  // AVI
+         head.substr(4, 4) == "ftyp" ||                           // MP4, QuickTime
+         head.starts_with("\x1A\x45\xDF\xA3");                    // Matroska, WebM
+}
+
 Status Walk(const std::string& path, const FrameRange& range,
             const std::function<Status(Frame)>& visit) {
-  // FFmpeg alone: the other backends open cameras and URLs, or differ from one machine to another.
+  if (!IsContainer(path)) return Unreadable("not a video; send AVI, MP4, QuickTime or Matroska");
+  // FFmpeg alone: the other backends open cameras, or differ from one machine to another.
   cv::VideoCapture video(path, cv::CAP_FFMPEG);
-  if (!video.isOpened()) return Unreadable("no known video format; AVI, MP4 or Matroska is");
+  if (!video.isOpened()) return Unreadable("FFmpeg cannot open the video");
   if (video.get(cv::CAP_PROP_FRAME_WIDTH) * video.get(cv::CAP_PROP_FRAME_HEIGHT) >
       static_cast<double>(kMaxFramePixels)) {
     return {Code::kInvalidArgument, "IMAGE_TOO_LARGE", "a frame has more than 40,000,000 pixels"};

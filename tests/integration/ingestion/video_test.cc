@@ -73,5 +73,15 @@ TEST_F(VideoTest, AnEmptyRangeAndAFileThatIsNoVideoAreRefused) {
   EXPECT_EQ(ForEachFrame(path_, {}, nothing).reason(), "VIDEO_UNREADABLE");
 }
 
+// FFmpeg follows playlists: an upload could name files of this machine and have them ingested.
+TEST_F(VideoTest, APlaylistIsNoVideoWhateverItNames) {
+  const std::string playlist = path_ + ".m3u8";
+  std::ofstream(playlist) << "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n"
+                          << path_ << "\n#EXT-X-ENDLIST\n";
+  EXPECT_EQ(ForEachFrame(playlist, {}, [](const Frame&) { return Status(); }).reason(),
+            "VIDEO_UNREADABLE");
+  std::filesystem::remove(playlist);
+}
+
 }  // namespace
 }  // namespace bitfoundry::ingestion
