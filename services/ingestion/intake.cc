@@ -2,7 +2,6 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <regex>
 #include <utility>
 
 #include "bitfoundry/v1/jobs.pb.h"
@@ -81,20 +80,12 @@ struct Intake::Picture {
 };
 
 Status Check(const Capture& capture) {
-  static const std::regex key("[a-z][a-z0-9_]{0,31}");
   const auto wrong = [](const std::string& what) {
     return Status(Code::kInvalidArgument, "CAPTURE_INVALID", what);
   };
   if (capture.camera.size() > 128) return wrong("camera has more than 128 bytes");
   if (capture.session.size() > 128) return wrong("session has more than 128 bytes");
-  if (capture.tags.size() > 32) return wrong("more than 32 tags");
-  for (const auto& [name, value] : capture.tags) {
-    if (!std::regex_match(name, key)) {
-      return wrong("tag '" + name.substr(0, 64) + "': a key is a-z, then up to 31 of a-z 0-9 _");
-    }
-    if (value.size() > 128) return wrong("tag '" + name + "' has more than 128 bytes");
-  }
-  return {};
+  return catalog::CheckTags(capture.tags);
 }
 
 Result<Counts> Intake::Write(const Capture& capture, const Picture& picture) {

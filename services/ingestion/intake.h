@@ -33,8 +33,7 @@ struct Capture {
   std::map<std::string, std::string> tags = {};
 };
 
-// Errors: kInvalidArgument, CAPTURE_INVALID: more than 32 tags, or a tag, camera or session out of
-// its limits.
+// Errors: kInvalidArgument: CAPTURE_INVALID, camera or session out of their limits; TAG_INVALID.
 Status Check(const Capture& capture);
 
 // What a person said of an image before it came here.

@@ -242,8 +242,8 @@ TEST_F(IngestionTest, ABadImageIsReportedAndTheOthersAreTaken) {
   ASSERT_THAT(answer, IsOk());
   EXPECT_EQ(answer->accepted(), 2);
   ASSERT_EQ(answer->refused_size(), 5);
-  const char* const reasons[] = {"IMAGE_TRUNCATED", "IMAGE_EMPTY", "IMAGE_FORMAT",
-                                 "CAPTURE_INVALID", "LABEL_INVALID"};
+  const char* const reasons[] = {"IMAGE_TRUNCATED", "IMAGE_EMPTY", "IMAGE_FORMAT", "TAG_INVALID",
+                                 "LABEL_INVALID"};
   for (int i = 0; i < 5; ++i) EXPECT_EQ(answer->refused(i).reason(), reasons[i]);
   EXPECT_EQ(answer->refused(0).name(), "cut.png");
   EXPECT_THAT(answer->refused(0).message(), ::testing::HasSubstr("at byte"));
