@@ -7,6 +7,7 @@
 #include "db/database.h"
 #include "db/migrate.h"
 #include "runtime/client.h"
+#include "runtime/job_metrics.h"
 #include "runtime/serve.h"
 #include "services/autolabel/autolabel_service.h"
 #include "services/autolabel/labeller.h"
@@ -25,12 +26,16 @@ namespace {
 
 // No job is claimed before the teacher has been reached: until then they wait for another process.
 std::jthread StartWorker(const std::string& kind, const runtime::Process& process,
-                         db::Database& database, autolabel::Teacher& teacher, jobs::Handler handler,
+                         db::Database& database, autolabel::Teacher& teacher,
+                         runtime::JobMetrics& metrics, jobs::Handler handler,
                          std::stop_token stop) {
-  return std::jthread([=, &process, &database, &teacher] {
+  return std::jthread([=, &process, &database, &teacher, &metrics] {
     if (!teacher.AwaitVersion(stop).ok()) return;
     jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
     jobs::WorkerOptions options{.kind = kind, .name = process.name};
+    options.on_attempt = [&](const jobs::Attempt& attempt) {
+      metrics.Record(attempt.outcome, attempt.waited, attempt.ran, attempt.expired);
+    };
     if (kind == "label") options.after_done = [&](const auto&) { doorbell.Ring("describe"); };
     jobs::Work(options, database, doorbell, handler, stop);
   });
@@ -60,14 +65,19 @@ Status Run(runtime::Process& process) {
 
   std::stop_source stop;
   const std::stop_callback forward(process.stop, [&stop] { stop.request_stop(); });
+  runtime::JobMetrics label_metrics(*process.metrics, "label");
+  runtime::JobMetrics describe_metrics(*process.metrics, "describe");
   std::vector<std::jthread> threads;
-  const auto start = [&](const char* kind, const jobs::Handler& handler) {
-    threads.push_back(StartWorker(kind, process, database, teacher, handler, stop.get_token()));
-  };
   for (int64_t i = 0; i < workers; ++i) {
-    start("label", [&](const auto& lease, const auto& s) { return labeller.Label(lease, s); });
+    threads.push_back(StartWorker(
+        "label", process, database, teacher, label_metrics,
+        [&](const auto& lease, const auto& s) { return labeller.Label(lease, s); },
+        stop.get_token()));
   }
-  start("describe", [&](const auto& lease, const auto& s) { return labeller.Describe(lease, s); });
+  threads.push_back(StartWorker(
+      "describe", process, database, teacher, describe_metrics,
+      [&](const auto& lease, const auto& s) { return labeller.Describe(lease, s); },
+      stop.get_token()));
   const Status served =
       runtime::Serve(process, {&service}, [&] { return db::CheckSchema(database); });
   stop.request_stop();
