@@ -31,7 +31,7 @@ CREATE TABLE task_slots (
   lease_epoch bigint      NOT NULL DEFAULT 0,    -- fencing token: +1 per lease
   lease_until timestamptz,
   PRIMARY KEY (task_id, slot),
-  CONSTRAINT nobody_twice UNIQUE (task_id, annotator),
+  CONSTRAINT nobody_twice UNIQUE (annotator, task_id),
   CONSTRAINT held_by_somebody
     CHECK ((state IN ('leased', 'answered')) = (annotator IS NOT NULL)),
   CONSTRAINT leased_until CHECK ((state = 'leased') = (lease_until IS NOT NULL))
