@@ -207,6 +207,27 @@ TEST_F(EvaluationTest, IsUnknownUntilItIsAskedFor) {
   EXPECT_THAT(desk_->Get(request), StatusIs(Code::kNotFound));
 }
 
+// bf-trainer names a suite in its runs and enqueues their evaluations itself.
+TEST_F(EvaluationTest, FindsTheEvaluationThatATrainingAskedFor) {
+  v1::CreateSuiteRequest keep;
+  keep.set_suite_yaml("suite: broken");
+  EXPECT_THAT(desk_->KeepSuite(keep), StatusIs(Code::kInvalidArgument));
+  EXPECT_EQ(One("SELECT count(*) FROM suites"), "0");
+  keep.set_suite_yaml(kSuite);
+  const auto kept = desk_->KeepSuite(keep);
+  ASSERT_THAT(kept, IsOk());
+  Run("UPDATE runs SET suite = '" + kept->digest() + "'");
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+
+  v1::GetVerdictRequest request;
+  request.set_artefact(artefact_);
+  const auto waiting = desk_->Get(request);
+  ASSERT_THAT(waiting, IsOk());
+  EXPECT_EQ(waiting->state(), v1::GetVerdictResponse::WAITING);
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  EXPECT_EQ(desk_->Get(request)->verdict().suite(), kept->digest());
+}
+
 TEST_F(EvaluationTest, ListsVerdictsNewestFirstPageByPage) {
   for (const char* limit : {"0.5", "0.6", "0.7"}) {
     std::string yaml = kSuite;
@@ -228,6 +249,8 @@ TEST_F(EvaluationTest, ListsVerdictsNewestFirstPageByPage) {
   ASSERT_EQ(second->verdicts_size(), 1);
   EXPECT_EQ(second->verdicts(0).tests(0).bound(), 0.5);
   EXPECT_EQ(second->next_page_token(), "");
+  request.Clear();
+  EXPECT_EQ(desk_->List(request)->verdicts_size(), 3) << "of all projects";
   request.set_page_token("x");
   EXPECT_THAT(desk_->List(request), StatusIs(Code::kInvalidArgument));
 }
