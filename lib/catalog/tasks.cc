@@ -1,5 +1,6 @@
 #include "catalog/tasks.h"
 
+#include "catalog/sql.h"
 #include "db/database.h"
 
 namespace bitfoundry::catalog {
@@ -31,6 +32,9 @@ constexpr char kRenew[] = R"sql(
   WITH held AS (
     SELECT task_id, slot FROM task_slots
      WHERE project_id = $1 AND annotator = $2 AND state = 'leased'
+       AND ($5::text[] = '{}' OR task_id IN
+            (SELECT tasks.id FROM tasks JOIN samples ON samples.id = sample_id
+              WHERE samples.project_id = $1 AND samples.name = ANY ($5::text[])))
      ORDER BY priority DESC, task_id
      LIMIT $4
        FOR UPDATE SKIP LOCKED),
@@ -59,6 +63,9 @@ constexpr char kClaim[] = R"sql(
                         WHERE own.task_id = s.task_id AND own.annotator = $2)
        AND NOT EXISTS (SELECT FROM answers JOIN tasks USING (sample_id)
                         WHERE tasks.id = s.task_id AND answers.annotator = $2)
+       AND ($5::text[] = '{}' OR task_id IN
+            (SELECT tasks.id FROM tasks JOIN samples ON samples.id = sample_id
+              WHERE samples.project_id = $1 AND samples.name = ANY ($5::text[])))
      ORDER BY priority DESC, task_id, slot
      LIMIT $4
        FOR UPDATE SKIP LOCKED),
@@ -183,14 +190,17 @@ Result<bool> Tasks::Open(int64_t project_id, int64_t sample_id, int slots, int p
 }
 
 Result<Tasks::Leased> Tasks::Lease(int64_t project_id, const std::string& annotator,
-                                   std::chrono::seconds lease_for, int max) {
+                                   std::chrono::seconds lease_for, int max,
+                                   const std::vector<std::string>& samples) {
+  const std::string names = ArrayOf(samples);
   Leased leased;
   leased.expired =
       static_cast<int>(tx_.work.exec_params(kSweep, project_id, annotator).affected_rows());
-  Append(tx_.work.exec_params(kRenew, project_id, annotator, lease_for.count(), max), leased.tasks);
+  Append(tx_.work.exec_params(kRenew, project_id, annotator, lease_for.count(), max, names),
+         leased.tasks);
   const int room = max - static_cast<int>(leased.tasks.size());
   if (room > 0) {
-    Append(tx_.work.exec_params(kClaim, project_id, annotator, lease_for.count(), room),
+    Append(tx_.work.exec_params(kClaim, project_id, annotator, lease_for.count(), room, names),
            leased.tasks);
   }
   return leased;

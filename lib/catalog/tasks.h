@@ -59,13 +59,15 @@ class Tasks {
   Result<bool> Open(int64_t project_id, int64_t sample_id, int slots, int priority);
 
   // Up to `max` tasks for an annotator, each of another sample. First those held already, whose
-  // leases are renewed; then open ones, by priority and age.
+  // leases are renewed; then open ones, by priority and age. Only tasks about `samples`, by name;
+  // none: about any.
   struct Leased {
     std::vector<LeasedTask> tasks;
     int expired = 0;  // leases of others that had run out: their slots are open again
   };
   Result<Leased> Lease(int64_t project_id, const std::string& annotator,
-                       std::chrono::seconds lease_for, int max);
+                       std::chrono::seconds lease_for, int max,
+                       const std::vector<std::string>& samples = {});
 
   // Ends an annotator's work on a task: its slot is filled (`answered`), or open to others again.
   // That is the slot the annotator holds, or the one it once held if that is open. If there is

@@ -89,7 +89,7 @@ struct IngestOptions {
   std::string part = "train";
   int32_t from = 0, to = 0, step = 1;
   int32_t windows = 0, min_pixels = 0, max_pixels = 0;
-  double aimed = 0;
+  double aimed = 0.5;
   uint64_t seed = 1;
 };
 
@@ -349,7 +349,8 @@ void AddIngest(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   ingest->add_option("--min-pixels", o->min_pixels, "Side of the smallest window; 0: 64");
   ingest->add_option("--max-pixels", o->max_pixels, "Side of the largest window; 0: 160");
-  ingest->add_option("--aimed-share", o->aimed, "Share of the windows aimed at what moves, 0 to 1");
+  ingest->add_option("--aimed-share", o->aimed, "Share of the windows aimed at what moves, 0 to 1")
+      ->capture_default_str();
   ingest->add_option("--seed", o->seed, "Of the windows")->capture_default_str();
 }
 

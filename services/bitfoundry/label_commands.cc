@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "bitfoundry/v1/autolabel.grpc.pb.h"
+#include "bitfoundry/v1/ingestion.grpc.pb.h"
 #include "bitfoundry/v1/labelqueue.grpc.pb.h"
 #include "images/codec.h"
 #include "images/image.h"
 #include "services/bitfoundry/cli.h"
+#include "services/bitfoundry/prepared_answers.h"
 
 namespace bitfoundry::cli {
 namespace {
@@ -105,23 +107,26 @@ class Annotator {
   Annotator(std::shared_ptr<grpc::Channel> channel, LabelOptions options)
       : stub_(v1::LabelQueue::NewStub(channel)), options_(std::move(options)) {}
 
-  Result<v1::LeaseTasksResponse> Lease(int count) {
+  Result<v1::LeaseTasksResponse> Lease(int count, const std::vector<std::string>& samples = {}) {
     v1::LeaseTasksRequest request;
     request.set_project(options_.project);
     request.set_annotator(options_.annotator);
     request.set_max_tasks(count);
+    for (const std::string& sample : samples) request.add_samples(sample);
     v1::LeaseTasksResponse response;
     runtime::Call call;
     BF_TRY(runtime::FromGrpc(stub_->LeaseTasks(&call, request, &response)));
     return response;
   }
 
-  Status Answer(const v1::TaskLease& lease, uint32_t class_index) {
+  Status Answer(const v1::TaskLease& lease, uint32_t class_index,
+                const std::map<std::string, std::string>& tags = {}) {
     v1::SubmitAnswerRequest request;
     request.set_request_id(NewRequestId());
     *request.mutable_lease() = lease;
     request.set_annotator(options_.annotator);
     request.set_class_index(class_index);
+    for (const auto& [key, value] : tags) (*request.mutable_tags())[key] = value;
     return WhileUnavailable([&] {
       v1::SubmitAnswerResponse response;
       runtime::Call call;
@@ -172,6 +177,21 @@ const std::map<std::string, v1::SkipReason> kRefusals = {{"u", v1::UNSURE},
                                                          {"c", v1::CLASS_MISSING},
                                                          {"p", v1::PRIVACY}};
 
+// The same in a file of prepared answers.
+const std::map<std::string, v1::SkipReason> kRefusalNames = {{"unsure", v1::UNSURE},
+                                                             {"too_hard", v1::TOO_HARD},
+                                                             {"bad_image", v1::BAD_IMAGE},
+                                                             {"class_missing", v1::CLASS_MISSING},
+                                                             {"privacy", v1::PRIVACY}};
+
+constexpr int kBatch = 100;  // tasks a call may lease
+
+// "5@12,40,64,64": a sample's frame and its rectangle.
+std::string Place(int64_t frame, const std::string& sample) {
+  const size_t at = sample.find('@');
+  return std::to_string(frame) + (at == std::string::npos ? "" : sample.substr(at));
+}
+
 // Shows one task and does what the person says. False when they want to stop.
 Result<bool> Ask(Annotator& annotator, const v1::LeasedTask& task,
                  const v1::LeaseTasksResponse& leased) {
@@ -221,62 +241,94 @@ Result<int> LabelByHand(const Shell& shell, Annotator& annotator) {
   return kDone;
 }
 
-// "<sample> <class name>" a line, # for comments: answers that a person gave beforehand.
-Result<std::map<std::string, std::string>> ReadAnswers(const std::string& path) {
-  std::istringstream text(BF_TRY(ReadFile(path, 64 << 20)));
-  std::map<std::string, std::string> answers;
-  std::string line;
-  for (int number = 1; std::getline(text, line); ++number) {
-    if (line.empty() || line[0] == '#') continue;
-    std::istringstream fields(line);
-    std::string sample, name;
-    if (!(fields >> sample >> name)) {
-      return Status(Code::kInvalidArgument,
-                    path + ":" + std::to_string(number) + ": not \"<sample> <class>\": " + line);
+// The names that the project's samples have by the place that an answer states, for answers whose
+// sample is not there by name: frame and rectangle stay the same when a decoder's pixels do not.
+Result<std::map<std::string, std::string>> NamesByPlace(const Shell& shell,
+                                                        const std::string& project) {
+  const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
+  std::map<std::string, std::string> names;
+  v1::ListSamplesRequest request;
+  request.set_project(project);
+  request.set_page_size(1000);
+  do {
+    v1::ListSamplesResponse page;
+    runtime::Call call;
+    BF_TRY(runtime::FromGrpc(stub->ListSamples(&call, request, &page)));
+    for (const v1::Sample& sample : page.samples()) {
+      names[Place(sample.position(), sample.name())] = sample.name();
+      names[sample.name()] = sample.name();
     }
-    answers[sample] = name;
-  }
-  return answers;
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return names;
 }
 
-// Submits every prepared answer that a task waits for. Tasks without one are held until the end,
-// so that they are not leased over and over, and then given back.
-Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const std::string& path) {
-  const auto answers = BF_TRY(ReadAnswers(path));
-  std::map<int64_t, v1::TaskLease> held;
+struct Tally {
   int answered = 0;
-  for (bool more = true; more;) {
-    more = false;
-    const Result<v1::LeaseTasksResponse> leased = annotator.Lease(100);
-    if (leased.status().reason() == "TOO_MANY_TASKS") break;
-    if (!leased.ok()) return leased.status();
-    const auto& classes = leased->classes();
-    for (const v1::LeasedTask& task : leased->tasks()) {
-      const auto answer = answers.find(task.sample());
-      if (answer == answers.end()) {
-        more |= held.emplace(task.lease().task_id(), task.lease()).second;
-        continue;
-      }
-      const auto name = std::find(classes.begin(), classes.end(), answer->second);
-      if (name == classes.end()) {
-        return Status(Code::kInvalidArgument, path + ": no class " + answer->second);
-      }
-      BF_TRY(annotator.Answer(task.lease(), static_cast<uint32_t>(name - classes.begin())));
-      ++answered;
-      more = true;
+  int skipped = 0;
+  int no_task = 0;    // answered before, or never asked
+  int no_sample = 0;  // not in the project, neither by name nor by place
+};
+
+// Leases the tasks about the samples of `batch` (at most kBatch) and does what the answers say.
+Status SubmitBatch(Annotator& annotator, const std::map<std::string, PreparedAnswer>& batch,
+                   Tally& tally) {
+  std::vector<std::string> samples;
+  for (const auto& [sample, answer] : batch) samples.push_back(sample);
+  const v1::LeaseTasksResponse leased = BF_TRY(annotator.Lease(kBatch, samples));
+  tally.no_task += static_cast<int>(batch.size()) - leased.tasks_size();
+  const auto& classes = leased.classes();
+  for (const v1::LeasedTask& task : leased.tasks()) {
+    const PreparedAnswer& prepared = batch.at(task.sample());
+    if (const auto refusal = kRefusalNames.find(prepared.answer); refusal != kRefusalNames.end()) {
+      BF_TRY(annotator.Skip(task.lease(), refusal->second));
+      ++tally.skipped;
+      continue;
+    }
+    const auto name = std::find(classes.begin(), classes.end(), prepared.answer);
+    if (name == classes.end()) {
+      return {Code::kInvalidArgument,
+              prepared.sample + ": the project has no class '" + prepared.answer + "'"};
+    }
+    BF_TRY(annotator.Answer(task.lease(), static_cast<uint32_t>(name - classes.begin()),
+                            prepared.tags));
+    ++tally.answered;
+  }
+  return Status();
+}
+
+// Submits every prepared answer that a task waits for, through the queue like anybody else.
+Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const LabelOptions& options) {
+  const auto answers = BF_TRY(ReadPreparedAnswers(options.answers));
+  const auto names = BF_TRY(NamesByPlace(shell, options.project));
+  Tally tally;
+  std::map<std::string, PreparedAnswer> batch;
+  for (const PreparedAnswer& answer : answers) {
+    auto name = names.find(answer.sample);
+    if (name == names.end() && answer.frame.has_value()) {
+      name = names.find(Place(*answer.frame, answer.sample));
+    }
+    if (name == names.end()) {
+      ++tally.no_sample;
+      continue;
+    }
+    batch[name->second] = answer;
+    if (batch.size() == kBatch) {
+      BF_TRY(SubmitBatch(annotator, batch, tally));
+      batch.clear();
     }
   }
-  for (const auto& [id, lease] : held) BF_TRY(annotator.Release(lease));
-  std::printf(shell.json ? "{\"answered\":%d,\"without_answer\":%zu}\n"
-                         : "%d answered, %zu tasks have no answer in the file\n",
-              answered, held.size());
+  if (!batch.empty()) BF_TRY(SubmitBatch(annotator, batch, tally));
+  std::printf(shell.json ? "{\"answered\":%d,\"skipped\":%d,\"no_task\":%d,\"no_sample\":%d}\n"
+                         : "%d answered, %d refused; %d had no task that waits, %d no sample\n",
+              tally.answered, tally.skipped, tally.no_task, tally.no_sample);
   return kDone;
 }
 
 Result<int> LabelTasks(const Shell& shell, const LabelOptions& options) {
   Annotator annotator(BF_TRY(shell.Door("labelqueue")), options);
   return options.answers.empty() ? LabelByHand(shell, annotator)
-                                 : LabelFromFile(shell, annotator, options.answers);
+                                 : LabelFromFile(shell, annotator, options);
 }
 
 }  // namespace
@@ -302,8 +354,10 @@ void AddLabelCommands(CLI::App& app, Shell& shell) {
   command->add_option("PROJECT", label->project)->required();
   command->add_option("--annotator", label->annotator, "Who you are; kept with every answer")
       ->capture_default_str();
-  command->add_option("--answers", label->answers,
-                      "Submit prepared answers instead: a file of \"<sample> <class>\" lines");
+  command->add_option(
+      "--answers", label->answers,
+      "Submit prepared answers instead: CSV with the columns sample,answer[,frame]\n"
+      "and one for each tag; see docs/label_queue.md");
 }
 
 }  // namespace bitfoundry::cli

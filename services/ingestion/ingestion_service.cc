@@ -89,6 +89,7 @@ v1::Sample ToMessage(const catalog::Sample& sample, const catalog::Project& proj
   if (sample.class_index.has_value()) {
     message.set_label(project.classes[static_cast<size_t>(*sample.class_index)]);
     message.set_posterior(sample.posterior);
+    message.set_position(sample.position);
   }
   return message;
 }

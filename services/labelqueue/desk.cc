@@ -57,16 +57,20 @@ Result<bool> HandIn(db::Tx& tx, const Slip& slip, Answer answer, const Tags& tag
 }  // namespace
 
 Result<Desk::Handout> Desk::Lease(const std::string& project, const std::string& annotator,
-                                  int max_tasks) {
+                                  int max_tasks, const std::vector<std::string>& samples) {
   BF_TRY(CheckAnnotator(annotator));
   if (max_tasks < 0 || max_tasks > kMaxTasks) {
     return Status(Code::kInvalidArgument, "MAX_TASKS",
                   "max_tasks is 0 (for 1) to " + std::to_string(kMaxTasks));
   }
+  if (samples.size() > kMaxSamples) {
+    return Status(Code::kInvalidArgument, "TOO_MANY_SAMPLES",
+                  "a call names at most " + std::to_string(kMaxSamples) + " samples");
+  }
   return database_.Transact([&](db::Tx& tx) -> Result<Handout> {
     const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(project));
-    auto leased =
-        BF_TRY(catalog::Tasks(tx).Lease(found.id, annotator, lease_for_, std::max(max_tasks, 1)));
+    auto leased = BF_TRY(
+        catalog::Tasks(tx).Lease(found.id, annotator, lease_for_, std::max(max_tasks, 1), samples));
     return Handout{std::move(leased.tasks), found.classes, leased.expired};
   });
 }

@@ -20,6 +20,7 @@ namespace bitfoundry::labelqueue {
 
 // Tasks one call may lease, and with that the most that one annotator holds.
 inline constexpr int kMaxTasks = 100;
+inline constexpr size_t kMaxSamples = 1000;  // that one call may ask for by name
 
 // Who hands in, and what for.
 struct Slip {
@@ -41,7 +42,8 @@ class Desk {
     std::vector<std::string> classes;
     int expired = 0;  // leases of others that had run out
   };
-  Result<Handout> Lease(const std::string& project, const std::string& annotator, int max_tasks);
+  Result<Handout> Lease(const std::string& project, const std::string& annotator, int max_tasks,
+                        const std::vector<std::string>& samples = {});
 
   // The sample's pixels, as PNG, in their own size.
   Result<std::string> ReadImage(const catalog::TaskLease& lease);

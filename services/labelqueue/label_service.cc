@@ -77,7 +77,8 @@ Status LabelService::Observe() {
 grpc::Status LabelService::LeaseTasks(grpc::ServerContext*, const v1::LeaseTasksRequest* request,
                                       v1::LeaseTasksResponse* response) {
   const Result<Desk::Handout> handout =
-      desk_.Lease(request->project(), request->annotator(), request->max_tasks());
+      desk_.Lease(request->project(), request->annotator(), request->max_tasks(),
+                  {request->samples().begin(), request->samples().end()});
   if (!handout.ok()) return runtime::ToGrpc(handout.status());
   expired_.Increment(handout->expired);
   for (const catalog::LeasedTask& task : handout->tasks) {
