@@ -1,4 +1,6 @@
 // autolabel, label: answers from a large model, and from people.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -33,7 +35,9 @@ std::string Text(const v1::AutoLabelProgress& progress) {
        << progress.waiting_jobs() << " jobs wait, " << progress.dead_jobs() << " dead; "
        << progress.calls() << " calls, " << progress.cache_hits() << " from the cache, spent "
        << static_cast<double>(progress.micros()) / 1e6 << "; answers:";
-  for (const auto& [name, count] : progress.answers()) text << " " << name << " " << count;
+  const std::map<std::string, int64_t> answers(progress.answers().begin(),
+                                               progress.answers().end());
+  for (const auto& [name, count] : answers) text << " " << name << " " << count;
   text << "; " << progress.open_tasks() << " tasks for people";
   return text.str();
 }
@@ -51,22 +55,24 @@ Result<int> AutoLabel(const Shell& shell, const AutoLabelOptions& options) {
     std::printf("%ld images wait for the teacher\n", static_cast<long>(started.enqueued_images()));
   }
   v1::AutoLabelProgress progress;
-  std::string last;
-  do {
+  const bool live = !shell.json && isatty(STDOUT_FILENO) == 1;
+  for (int poll = 0;; ++poll) {
     BF_TRY(WhileUnavailable([&] {
       v1::GetAutoLabelProgressRequest ask;
       ask.set_project(options.project);
-      runtime::Call poll;
-      return stub->GetAutoLabelProgress(&poll, ask, &progress);
+      runtime::Call again;
+      return stub->GetAutoLabelProgress(&again, ask, &progress);
     }));
-    if (const std::string now = Text(progress); !shell.json && now != last) {
-      std::printf("%s\n", now.c_str());
+    const bool last = !options.watch || progress.waiting_jobs() == 0;
+    // A terminal shows the newest line alone; a log gets one every 20 s.
+    if (!shell.json && (live || last || poll % 10 == 0)) {
+      std::printf("%s%s%s", live ? "\r\033[K" : "", Text(progress).c_str(),
+                  live && !last ? "" : "\n");
       std::fflush(stdout);
-      last = now;
     }
-    if (!options.watch || progress.waiting_jobs() == 0) break;
+    if (last) break;
     std::this_thread::sleep_for(2s);
-  } while (true);
+  }
   if (shell.json) std::printf("%s\n", ToJson(progress).c_str());
   return progress.dead_jobs() == 0 ? kDone : kFailed;
 }
