@@ -58,8 +58,8 @@ struct Trained {
   Progress progress;       // of the last epoch
 };
 
-// Trains, from the start or, if it is not empty, from `checkpoint`. Sets the threads of LibTorch and
-// the thresholds of malloc for the whole process. On shared cores run it with
+// Trains, from the start or, if it is not empty, from `checkpoint`. Sets the threads of LibTorch
+// and the thresholds of malloc for the whole process. On shared cores run it with
 // OMP_WAIT_POLICY=passive in the environment: OpenMP's threads otherwise spin for each other.
 //
 // Errors:

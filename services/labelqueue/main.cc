@@ -8,7 +8,8 @@
 using namespace bitfoundry;
 
 constexpr runtime::Option kLeaseSeconds{
-    "lease-seconds", "600", "how long a person has for a task before it may go to somebody else"};
+    "task-lease-seconds", "600",
+    "how long a person has for a task before it may go to somebody else"};
 
 Status Run(runtime::Process& process) {
   const int64_t lease_seconds = BF_TRY(process.options.Integer(kLeaseSeconds, 1, 86400));

@@ -12,7 +12,7 @@
 using namespace bitfoundry;
 
 constexpr runtime::Option kLeaseSeconds{
-    "lease-seconds", "20",
+    "run-lease-seconds", "20",
     "a training worker that is silent for as long loses its run (3 to 3600)"};
 
 Status Run(runtime::Process& process) {
