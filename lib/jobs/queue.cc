@@ -162,6 +162,15 @@ constexpr char kDepths[] = R"sql(
    GROUP BY kind ORDER BY kind
 )sql";
 
+constexpr char kWaiting[] = R"sql(
+  SELECT kind, count(*) FILTER (WHERE state = 'ready') AS ready,
+         count(*) FILTER (WHERE state = 'running') AS running, 0 AS done, 0 AS dead,
+         COALESCE(extract(epoch FROM
+                          now() - min(run_at) FILTER (WHERE state = 'ready' AND run_at <= now())),
+                  0) AS age
+    FROM jobs GROUP BY kind ORDER BY kind
+)sql";
+
 constexpr char kDead[] = R"sql(
   SELECT id, kind, payload, attempt, last_error,
          to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS finished_at
@@ -215,6 +224,19 @@ Result<int64_t> Finish(db::Tx& tx, std::span<const Lease> leases, const char* en
   const pqxx::result done = Exec(tx, "jobs_finish", kFinish, ArrayOf(leases, id),
                                  ArrayOf(leases, epoch), std::string(end), error);
   return static_cast<int64_t>(done.affected_rows());
+}
+
+std::vector<QueueDepth> DepthsFrom(const pqxx::result& rows) {
+  std::vector<QueueDepth> depths;
+  for (const auto& row : rows) {
+    depths.push_back({.kind = row["kind"].as<std::string>(),
+                      .ready = row["ready"].as<int64_t>(),
+                      .running = row["running"].as<int64_t>(),
+                      .done = row["done"].as<int64_t>(),
+                      .dead = row["dead"].as<int64_t>(),
+                      .oldest_ready_age_seconds = row["age"].as<double>()});
+  }
+  return depths;
 }
 
 }  // namespace
@@ -297,18 +319,9 @@ Result<int64_t> Queue::Redrive(const std::string& kind, std::span<const int64_t>
   return static_cast<int64_t>(tx_.work.exec_params(kRedrive, kind, array).affected_rows());
 }
 
-Result<std::vector<QueueDepth>> Queue::Depths() {
-  std::vector<QueueDepth> depths;
-  for (const auto& row : tx_.work.exec(kDepths)) {
-    depths.push_back({.kind = row["kind"].as<std::string>(),
-                      .ready = row["ready"].as<int64_t>(),
-                      .running = row["running"].as<int64_t>(),
-                      .done = row["done"].as<int64_t>(),
-                      .dead = row["dead"].as<int64_t>(),
-                      .oldest_ready_age_seconds = row["age"].as<double>()});
-  }
-  return depths;
-}
+Result<std::vector<QueueDepth>> Queue::Depths() { return DepthsFrom(tx_.work.exec(kDepths)); }
+
+Result<std::vector<QueueDepth>> Queue::Waiting() { return DepthsFrom(tx_.work.exec(kWaiting)); }
 
 Result<std::vector<DeadJob>> Queue::Dead(const std::string& kind, int64_t before, int limit) {
   std::vector<DeadJob> dead;

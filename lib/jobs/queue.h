@@ -123,7 +123,10 @@ class Queue {
   // (empty: all). Returns how many.
   Result<int64_t> Redrive(const std::string& kind, std::span<const int64_t> ids);
 
+  // By kind. Depths counts the finished too, which takes a while when there are millions; Waiting
+  // does not (done and dead are 0) and leaves out the kinds that have none waiting or running.
   Result<std::vector<QueueDepth>> Depths();
+  Result<std::vector<QueueDepth>> Waiting();
 
   // Dead jobs of `kind` (empty: any) with an id below `before` (0: from the newest), newest first.
   Result<std::vector<DeadJob>> Dead(const std::string& kind, int64_t before, int limit);

@@ -2,7 +2,10 @@
 // store, only that door, so it can sit in another cluster.
 #include "runtime/main.h"
 
+#include <unistd.h>
+
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 
 #include "base/log.h"
@@ -51,6 +54,17 @@ Status Run(runtime::Process& process) {
   return Status();
 }
 
+// OpenMP's threads spin for each other unless the environment tells them not to before the library
+// is loaded. On shared cores that costs four fifths: 50 images/s instead of 261 were seen.
+void LetOpenMpWaitPassively(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+  execv("/proc/self/exe", argv);  // comes back only if it fails, and then it is merely slow
+}
+
 }  // namespace
 
-int main(int argc, char** argv) { return runtime::Main(argc, argv, {kTrainer, kPatience}, Run); }
+int main(int argc, char** argv) {
+  LetOpenMpWaitPassively(argv);
+  return runtime::Main(argc, argv, {kTrainer, kPatience}, Run);
+}

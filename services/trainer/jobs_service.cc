@@ -1,11 +1,39 @@
 #include "services/trainer/jobs_service.h"
 
+#include <map>
+
 #include "db/database.h"
 #include "jobs/queue.h"
 #include "runtime/error.h"
 #include "runtime/page.h"
 
 namespace bitfoundry::trainer {
+
+JobsService::JobsService(db::Database& database, prometheus::Registry& metrics)
+    : database_(database),
+      depth_(prometheus::BuildGauge()
+                 .Name("bf_queue_depth")
+                 .Help("Jobs that wait or run")
+                 .Register(metrics)),
+      oldest_(prometheus::BuildGauge()
+                  .Name("bf_queue_oldest_ready_age_seconds")
+                  .Help("How long the oldest job that is due has waited; 0: none is")
+                  .Register(metrics)) {}
+
+Status JobsService::Measure() {
+  std::map<std::string, jobs::QueueDepth> by_kind;  // a queue that has run dry is 0, not absent
+  for (const char* kind : {"label", "describe", "train", "evaluate"}) by_kind[kind] = {};
+  for (const jobs::QueueDepth& depth :
+       BF_TRY(database_.Transact([](db::Tx& tx) { return jobs::Queue(tx).Waiting(); }))) {
+    by_kind[depth.kind] = depth;
+  }
+  for (const auto& [kind, depth] : by_kind) {
+    depth_.Add({{"queue", kind}, {"state", "ready"}}).Set(static_cast<double>(depth.ready));
+    depth_.Add({{"queue", kind}, {"state", "running"}}).Set(static_cast<double>(depth.running));
+    oldest_.Add({{"queue", kind}}).Set(depth.oldest_ready_age_seconds);
+  }
+  return Status();
+}
 
 grpc::Status JobsService::ListQueues(grpc::ServerContext*, const v1::ListQueuesRequest*,
                                      v1::ListQueuesResponse* response) {

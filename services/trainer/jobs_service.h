@@ -1,6 +1,11 @@
 // The operator's view of the queues.
 #pragma once
 
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+#include "base/status.h"
 #include "bitfoundry/v1/jobs.grpc.pb.h"
 
 namespace bitfoundry::db {
@@ -11,7 +16,11 @@ namespace bitfoundry::trainer {
 
 class JobsService final : public v1::Jobs::Service {
  public:
-  explicit JobsService(db::Database& database) : database_(database) {}
+  JobsService(db::Database& database, prometheus::Registry& metrics);
+
+  // Brings bf_queue_depth{queue,state} and bf_queue_oldest_ready_age_seconds{queue} up to date for
+  // every kind of job.
+  Status Measure();
 
   grpc::Status ListQueues(grpc::ServerContext*, const v1::ListQueuesRequest*,
                           v1::ListQueuesResponse* response) override;
@@ -22,6 +31,8 @@ class JobsService final : public v1::Jobs::Service {
 
  private:
   db::Database& database_;
+  prometheus::Family<prometheus::Gauge>& depth_;
+  prometheus::Family<prometheus::Gauge>& oldest_;
 };
 
 }  // namespace bitfoundry::trainer

@@ -25,9 +25,12 @@ Status Run(runtime::Process& process) {
   trainer::LeaseDesk leases(database, store, std::chrono::seconds(lease_seconds));
   trainer::TrainerService trainer_service(runs, store);
   trainer::LeasesService leases_service(leases, store, doorbell, *process.metrics, process.stop);
-  trainer::JobsService jobs_service(database);
+  trainer::JobsService jobs_service(database, *process.metrics);
   return runtime::Serve(process, {&trainer_service, &leases_service, &jobs_service},
-                        [&] { return db::CheckSchema(database); });
+                        [&]() -> Status {
+                          BF_TRY(db::CheckSchema(database));
+                          return jobs_service.Measure();
+                        });
 }
 
 int main(int argc, char** argv) {

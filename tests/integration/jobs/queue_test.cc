@@ -196,6 +196,10 @@ TEST_F(QueueTest, DepthsCountEveryStateAndTheAgeOfTheOldestReady) {
   EXPECT_EQ(d.done, 1);
   EXPECT_EQ(d.dead, 1);
   EXPECT_NEAR(d.oldest_ready_age_seconds, 90, 5);
+  const auto waiting = InQueue([](Queue q) { return q.Waiting(); });
+  EXPECT_EQ((*waiting)[0].ready, 1);
+  EXPECT_EQ((*waiting)[0].running, 1);
+  EXPECT_NEAR((*waiting)[0].oldest_ready_age_seconds, 90, 5);
 }
 
 // What SKIP LOCKED, the epoch and the keys are for, all at once.
