@@ -135,7 +135,7 @@ void AddVerdictCommands(CLI::App& app, Shell& shell) {
                           "bitfoundry evaluate 3f9a2b1c --suite person.yaml --report report.html",
                           evaluate, Evaluate);
   AddShared(*command, *evaluate);
-  command->add_option("--suite", evaluate->suite_file, "YAML file, docs/suites.md")->required();
+  command->add_option("--suite", evaluate->suite_file, "YAML file, docs/verdicts.md")->required();
 
   const auto verdict = std::make_shared<VerdictOptions>();
   command = Add(app, shell, "verdict", "The newest verdict on a model, for release pipelines",
