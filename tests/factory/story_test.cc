@@ -1,0 +1,243 @@
+// The story of scripts/demo in small, by the real processes: images in, a verdict out.
+// The teacher is the one stand-in: see tests/support/factory.h.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/client_unary_call.h>
+
+#include <fstream>
+#include <set>
+
+#include "bitfoundry/v1/project.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "runtime/client.h"
+#include "tests/support/factory.h"
+
+namespace bitfoundry::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+constexpr std::pair<const char*, const char*> kDoors[] = {
+    {"bf-ingestion", "bitfoundry.v1.Ingestion"},
+    {"bf-autolabel", "bitfoundry.v1.AutoLabel"},
+    {"bf-labelqueue", "bitfoundry.v1.LabelQueue"},
+    {"bf-trainer", "bitfoundry.v1.TrainingLeases"},
+    {"bf-evaluator", "bitfoundry.v1.Evaluator"}};
+
+constexpr char kRecipe[] = R"json({
+  "name": "bars", "epochs": 16, "batch": 12, "threads": 1,
+  "stem": {"channels": 32, "kernel": 5, "stride": 4},
+  "blocks": [{"channels": 32}, {"channels": 32, "pool": true}]
+})json";
+constexpr char kPass[] = "slice: all, metric: accuracy, at_least: 0.6";
+
+// A suite that blocks on one test.
+std::string Suite(const std::string& test) {
+  return "suite: bars\nversion: 1\ndefaults: { positive: person }\n"
+         "slices:\n  tall: label == \"person\" && attr.box_height_px >= 24\n"
+         "tests:\n  - { id: the_one, " +
+         test + " }\n";
+}
+
+// Whether the server's reflection names `service`. A call of one message, so no stream is needed.
+bool Reflects(const std::shared_ptr<grpc::Channel>& channel, const std::string& service) {
+  const grpc::internal::RpcMethod rpc(
+      "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+      grpc::internal::RpcMethod::NORMAL_RPC);
+  const grpc::Slice list_services(std::string("\x3A\x00", 2));  // field 7, an empty string
+  const grpc::ByteBuffer request(&list_services, 1);
+  grpc::ByteBuffer response;
+  runtime::Call call;
+  const grpc::Status status =
+      grpc::internal::BlockingUnaryCallImpl<grpc::ByteBuffer, grpc::ByteBuffer>(
+          channel.get(), rpc, &call, request, &response)
+          .status();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  grpc::Slice slice;
+  EXPECT_TRUE(response.DumpToSingleSlice(&slice).ok());
+  const std::string bytes(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes.find(service) != std::string::npos;
+}
+
+class Story : public ::testing::Test {
+ protected:
+  std::string Write(const std::string& name, const std::string& text) {
+    return WriteText(factory_.folder(), name, text);
+  }
+
+  void ExpectADoor(const std::string& door, const std::string& service) {
+    const auto channel = runtime::Connect(factory_.Listens(door));
+    grpc::health::v1::HealthCheckResponse health;
+    runtime::Call call;
+    EXPECT_TRUE(grpc::health::v1::Health::NewStub(channel)->Check(&call, {}, &health).ok()) << door;
+    EXPECT_EQ(health.status(), grpc::health::v1::HealthCheckResponse::SERVING) << door;
+    EXPECT_TRUE(Reflects(channel, service)) << door;
+  }
+
+  void ExpectADeadlineToBeRequired() {
+    const auto stub = v1::Projects::NewStub(runtime::Connect(factory_.Listens("bf-ingestion")));
+    grpc::ClientContext endless;
+    v1::ListProjectsResponse response;
+    EXPECT_EQ(runtime::FromGrpc(stub->ListProjects(&endless, {}, &response)).reason(),
+              "DEADLINE_REQUIRED");
+  }
+
+  void ExpectMetrics() {
+    for (const auto& [door, service] : kDoors) {
+      EXPECT_THAT(HttpGet(factory_.Metrics(door), "/metrics"),
+                  HasSubstr("bf_grpc_server_handled_total{code=\"OK\""))
+          << door;
+    }
+    EXPECT_THAT(HttpGet(factory_.Metrics("bf-evaluator"), "/metrics"),
+                HasSubstr("bf_verdicts_total{outcome=\"PASS\"} 2"));
+    EXPECT_THAT(HttpGet(factory_.Metrics("bf-labelqueue"), "/metrics"),
+                HasSubstr("bf_queue_oldest_ready_age_seconds{queue=\"task\"} 0"));
+  }
+
+  // Images in, a snapshot out.
+  void MakeSnapshot() {
+    factory_.Must("project create bars --classes no_person,person --input 64x64x1");
+    // A broken picture is reported and keeps no other from being taken.
+    std::ofstream(pictures_.train + "/cut.png") << "\x89PNG\r\n\x1a\n";
+    const Said ingested =
+        factory_.Cli("ingest bars " + pictures_.train + " --session morning --camera gate --json");
+    EXPECT_EQ(ingested.code, 1);
+    EXPECT_EQ(ingested.json()["accepted"], Pictures::kTrain);
+    ASSERT_EQ(ingested.json()["refused"].size(), 1);
+    EXPECT_EQ(ingested.json()["refused"][0]["reason"], "IMAGE_TRUNCATED");
+    EXPECT_EQ(factory_.Must("ingest bars " + pictures_.test +
+                            " --part test --session evening"
+                            " --camera gate")["accepted"],
+              Pictures::kTest);
+
+    const json labelled = factory_.Must("autolabel bars --watch");
+    EXPECT_EQ(labelled["judged_images"], std::to_string(Pictures::kTrain + Pictures::kTest));
+    EXPECT_EQ(labelled["answers"]["unsure"], std::to_string(Pictures::kPale + Pictures::kTest / 6));
+    EXPECT_EQ(labelled["open_tasks"], std::to_string(Pictures::kPale + Pictures::kTest));
+
+    EXPECT_EQ(factory_.Must("label bars --annotator maria --answers " + pictures_.answers),
+              json({{"answered", Pictures::kPale + Pictures::kTest},
+                    {"skipped", 0},
+                    {"no_task", 0},
+                    {"no_sample", 0}}));
+    const json snapshot = factory_.Must("snapshot bars");
+    EXPECT_EQ(snapshot["train_samples"], Pictures::kTrain);
+    EXPECT_EQ(snapshot["test_samples"], Pictures::kTest);
+    EXPECT_EQ(snapshot["unlabelled_samples"], 0);
+  }
+
+  // Trains, and returns the artefact.
+  std::string Train() {
+    const std::string suite = Write("suite.yaml", Suite(kPass));
+    const json run = factory_.Must("train bars --watch --recipe " + Write("recipe.json", kRecipe) +
+                                   " --suite " + suite);
+    EXPECT_EQ(run["state"], "DONE");
+    EXPECT_EQ(run["attempts"], 1);
+    return run["artefact"];
+  }
+
+  // The newest, whichever way it goes.
+  json Verdict(const std::string& artefact) {
+    return factory_.Cli("verdict " + artefact + " --json").json();
+  }
+
+  // The exit code of `evaluate` with that test in the suite.
+  int Evaluate(const std::string& artefact, const std::string& test,
+               const std::string& options = "") {
+    return factory_
+        .Cli("evaluate " + artefact + " --suite " + Write("suite.yaml", Suite(test)) + " " +
+             options)
+        .code;
+  }
+
+  void ExpectAVerdict(const std::string& artefact) {
+    // The evaluation that came with the training; then others, one for each exit code.
+    const json verdict = Verdict(artefact);
+    EXPECT_EQ(verdict["outcome"], "PASS") << verdict;
+    EXPECT_EQ(verdict["tests"][0]["n"], Pictures::kTest);
+    const double rate = std::min(0.999, verdict["tests"][0]["rate"].get<double>());
+    EXPECT_EQ(Evaluate(artefact, "slice: tall, metric: recall, at_least: 0.5"), 0);
+    EXPECT_EQ(Evaluate(artefact, "slice: all, metric: accuracy, at_most: 0.2"), 1);
+    EXPECT_EQ(Evaluate(artefact, "slice: all, metric: accuracy, at_least: " + std::to_string(rate)),
+              2);
+    EXPECT_EQ(Evaluate(artefact, "slice: all, metric: accuracy, at_least: 0.5, min_n: 99"), 3);
+    const Said junit = factory_.Cli("verdict " + artefact + " --format junit");
+    EXPECT_EQ(junit.code, 3);  // the newest verdict
+    EXPECT_THAT(junit.text, ::testing::ContainsRegex("<testsuites.* errors=\"1\""));
+    const std::string report = factory_.folder() / "report.html";
+    EXPECT_EQ(Evaluate(artefact, kPass, "--report " + report), 0);
+    EXPECT_GT(std::filesystem::file_size(report), 1000U);
+  }
+
+  void ExpectStatus(const std::string& artefact) {
+    const json status = factory_.Must("status");
+    EXPECT_EQ(status["state"], "up");
+    for (const json& process : status["processes"]) {
+      EXPECT_EQ(process["state"], "ready") << process;
+      EXPECT_EQ(process["restarts"], 0) << process;
+      EXPECT_EQ(process["health"], process["metrics"] == "" ? "-" : "SERVING") << process;
+    }
+    for (const json& queue : status["queues"]) {
+      EXPECT_EQ(queue["ready"], "0") << queue;
+      EXPECT_EQ(queue["running"], "0") << queue;
+      EXPECT_EQ(queue["dead"], "0") << queue;
+    }
+    EXPECT_EQ(status["verdicts"].size(), 5);
+    EXPECT_EQ(status["verdicts"][0]["artefact"], artefact);
+  }
+
+  void ExpectAGoodModel(const std::string& artefact) {
+    const std::string folder = factory_.folder() / "model";
+    const json pulled = factory_.Must("artefact pull " + artefact + " -o " + folder);
+    std::set<std::string> files;
+    for (const json& file : pulled["files"]) files.insert(file["name"]);
+    EXPECT_THAT(files, ::testing::IsSupersetOf({"model.bnn", "manifest.json", "golden.bin"}));
+    EXPECT_LE(std::filesystem::file_size(folder + "/model.bnn"), 60'000U);
+    const json layers = factory_.Must("inspect " + folder + "/model.bnn");
+    EXPECT_GT(layers["macs_1bit"], 0);
+    int right = 0;
+    for (int i = Pictures::kTrain; i < Pictures::kTrain + Pictures::kTest; ++i) {
+      const json answer = factory_.Must("run " + folder + "/model.bnn " + pictures_.test + "/" +
+                                        std::to_string(i) + ".png");
+      right += answer["class"] == (i % 2 == 0 ? 1 : 0);
+    }
+    // The very count that the evaluator made of the same bytes.
+    EXPECT_EQ(Verdict(artefact)["tests"][0]["successes"], right);
+  }
+
+  Factory factory_;
+  const Pictures pictures_{factory_.folder()};
+};
+
+TEST_F(Story, FromImagesToAVerdictThatARestartKeeps) {
+  factory_.Up();
+  for (const auto& [door, service] : kDoors) ExpectADoor(door, service);
+  ExpectADeadlineToBeRequired();
+  MakeSnapshot();
+  const std::string artefact = Train();
+  ExpectAVerdict(artefact);
+  ExpectAGoodModel(artefact);
+  ExpectStatus(artefact);
+  ExpectMetrics();
+
+  const json verdict = Verdict(artefact);
+  const json models = factory_.Must("models bars");
+  const json queues = factory_.Must("status")["queues"];
+  const json snapshot = factory_.Must("snapshot bars");
+  factory_.Down();
+  EXPECT_EQ(factory_.Cli("snapshot bars").code, 1);
+  factory_.Up();
+  EXPECT_EQ(Verdict(artefact), verdict);
+  EXPECT_EQ(factory_.Must("models bars"), models);
+  EXPECT_EQ(factory_.Must("status")["queues"], queues);
+  ExpectAGoodModel(artefact);
+  EXPECT_EQ(factory_.Must("snapshot bars"), snapshot);
+  // The same pictures again are no samples, and the same run again is done already.
+  EXPECT_EQ(factory_.Must("ingest bars " + pictures_.test + " --part test")["duplicates"],
+            Pictures::kTest);
+  EXPECT_EQ(Train(), artefact);
+}
+
+}  // namespace
+}  // namespace bitfoundry::testing
