@@ -6,6 +6,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/trace.h"
+
 namespace bitfoundry {
 namespace {
 
@@ -65,6 +67,7 @@ void Log(Level level, std::string_view message, std::initializer_list<Field> fie
   line["process"] = sink.process;
   line["message"] = message;
   for (const auto& [name, value] : fields) line[std::string(name)] = value;
+  if (!CurrentTrace().empty()) line["traceparent"] = CurrentTrace();
   // Bytes that are no UTF-8 (a hostile file name) are replaced, not thrown at.
   const std::string text =
       line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

@@ -4,6 +4,9 @@
 //   {"time":"2026-11-23T05:41:00.123Z","level":"info","process":"bf-trainer","message":"job done",
 //    "kind":"train","job":"17"}
 //
+// A line that is written on behalf of a call or a job with a trace context (base/trace.h) has it as
+// "traceparent".
+//
 // Secrets (connection strings, keys) are never given to it.
 #pragma once
 

@@ -1,5 +1,6 @@
 #include "jobs/queue.h"
 
+#include "base/trace.h"
 #include "db/database.h"
 
 namespace bitfoundry::jobs {
@@ -180,9 +181,9 @@ constexpr char kDead[] = R"sql(
 )sql";
 
 constexpr char kState[] = R"sql(
-  SELECT state::text, attempt, last_error FROM jobs WHERE id = $1
+  SELECT state::text, attempt, last_error, traceparent FROM jobs WHERE id = $1
    UNION ALL
-  SELECT state::text, attempt, last_error FROM finished_jobs WHERE id = $1
+  SELECT state::text, attempt, last_error, traceparent FROM finished_jobs WHERE id = $1
 )sql";
 
 constexpr char kFindKey[] = "SELECT job_id FROM job_keys WHERE unique_key = $1";
@@ -208,6 +209,10 @@ std::string ArrayOf(const Items& items, Text text) {
     array += '"';
   }
   return array + "}";
+}
+
+std::string TraceOf(const JobSpec& spec) {
+  return spec.traceparent.empty() ? CurrentTrace() : spec.traceparent;
 }
 
 Status Lost(std::span<const Lease> leases) {
@@ -244,7 +249,7 @@ std::vector<QueueDepth> DepthsFrom(const pqxx::result& rows) {
 Result<int64_t> Queue::Enqueue(const JobSpec& spec) {
   const pqxx::result added =
       Exec(tx_, "jobs_enqueue", kEnqueue, spec.kind, spec.payload_json, spec.unique_key,
-           spec.priority, spec.max_attempts, spec.run_limit.count(), spec.traceparent);
+           spec.priority, spec.max_attempts, spec.run_limit.count(), TraceOf(spec));
   if (!added.empty()) return added[0][0].as<int64_t>();
   return tx_.work.exec_params1(kKnown, spec.unique_key)[0].as<int64_t>();
 }
@@ -258,7 +263,7 @@ Result<int64_t> Queue::EnqueueAll(std::span<const JobSpec> specs) {
       ArrayOf(specs, [&](const JobSpec& s) { return number(s.priority); }),
       ArrayOf(specs, [&](const JobSpec& s) { return number(s.max_attempts); }),
       ArrayOf(specs, [&](const JobSpec& s) { return number(s.run_limit.count()); }),
-      ArrayOf(specs, [](const JobSpec& s) { return s.traceparent; }));
+      ArrayOf(specs, TraceOf));
   return static_cast<int64_t>(added.affected_rows());
 }
 
@@ -341,7 +346,8 @@ Result<JobState> Queue::State(int64_t job_id) {
   if (rows.empty()) return Status(Code::kNotFound, "job " + std::to_string(job_id));
   return JobState{.state = rows[0][0].as<std::string>(),
                   .attempts = rows[0][1].as<int>(),
-                  .last_error = rows[0][2].as<std::string>("")};
+                  .last_error = rows[0][2].as<std::string>(""),
+                  .traceparent = rows[0][3].as<std::string>("")};
 }
 
 Result<JobState> Queue::State(const std::string& unique_key) {

@@ -34,7 +34,7 @@ struct JobSpec {
   int priority = 0;             // higher first, -32768 to 32767
   int max_attempts = 5;
   std::chrono::seconds run_limit{3600};  // hard deadline of one attempt
-  std::string traceparent = {};          // W3C trace context; empty: none
+  std::string traceparent = {};          // W3C trace context; empty: this thread's (base/trace.h)
 };
 
 // The right to work on a job until the lease runs out.
@@ -78,6 +78,7 @@ struct JobState {
   std::string state;
   int attempts = 0;
   std::string last_error;
+  std::string traceparent;
 };
 
 // A view of the queue inside one transaction.

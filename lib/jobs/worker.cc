@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/trace.h"
 #include "db/database.h"
 
 namespace bitfoundry::jobs {
@@ -59,6 +60,7 @@ const char* GiveBack(db::Database& database, const Lease& lease, const Status& w
 
 void RunOne(const WorkerOptions& options, db::Database& database, const Lease& lease,
             const Handler& handler, int expired, const std::stop_token& stop) {
+  const TraceScope trace(lease.traceparent);
   const auto start = Clock::now();
   const Result<Write> computed = Compute(options, database, lease, handler, stop);
   const Status written =
@@ -78,8 +80,7 @@ void RunOne(const WorkerOptions& options, db::Database& database, const Lease& l
          {"job", std::to_string(lease.job_id)},
          {"attempt", std::to_string(lease.attempt)},
          {"outcome", outcome},
-         {"error", written.ToString()},
-         {"traceparent", lease.traceparent}});
+         {"error", written.ToString()}});
   }
 }
 

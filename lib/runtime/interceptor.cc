@@ -8,6 +8,7 @@
 #include <chrono>
 #include <string>
 
+#include "base/trace.h"
 #include "runtime/error.h"
 
 namespace bitfoundry::runtime {
@@ -66,6 +67,12 @@ class Interceptor : public grpc::experimental::Interceptor {
   }
 
   void Intercept(InterceptorBatchMethods* hooks) override {
+    if (hooks->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA)) {
+      const auto* metadata = hooks->GetRecvInitialMetadata();
+      const auto trace = metadata->find("traceparent");
+      SetTrace(trace == metadata->end() ? std::string()
+                                        : std::string(trace->second.data(), trace->second.size()));
+    }
     if (lacks_deadline_ &&
         hooks->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE)) {
       if (void* message = hooks->GetRecvMessage(); message != nullptr) {

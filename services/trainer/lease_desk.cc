@@ -2,7 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include "base/log.h"
+#include "base/trace.h"
 #include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/artefacts.h"
 #include "catalog/snapshots.h"
@@ -131,7 +131,10 @@ Status LeaseDesk::Complete(const jobs::Lease& lease, const std::string& manifest
     artefact.lease_epoch = lease.epoch;
     BF_TRY(catalog::Artefacts(tx).Add(artefact));
     BF_TRY(runs.AddProgress(run.id, lease.epoch, progress));
-    if (!run.suite.empty()) BF_TRY(EnqueueEvaluation(tx, artefact, run.suite));
+    if (!run.suite.empty()) {
+      const TraceScope trace(BF_TRY(jobs::Queue(tx).State(lease.job_id)).traceparent);
+      BF_TRY(EnqueueEvaluation(tx, artefact, run.suite));
+    }
     return jobs::Queue(tx).Complete(lease);
   });
 }

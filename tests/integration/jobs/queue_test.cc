@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "base/trace.h"
 #include "tests/support/postgres.h"
 #include "tests/support/status_matchers.h"
 
@@ -174,6 +175,18 @@ TEST_F(QueueTest, TheDoneLeaveTheHotTable) {
   EXPECT_EQ(One("SELECT state || traceparent FROM finished_jobs"), "done00-abc-def-01");
   const auto state = InQueue([&](Queue q) { return q.State(lease->job_id); });
   EXPECT_EQ(state->state, "done");
+}
+
+TEST_F(QueueTest, AJobBelongsToTheTraceOfWhoeverEnqueuedIt) {
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  {
+    const TraceScope scope(trace);
+    ASSERT_THAT(Enqueue(), IsOk());
+  }
+  ASSERT_THAT(Enqueue(), IsOk());
+  const auto leases = ClaimUpTo(2);
+  EXPECT_EQ(leases[0].traceparent, trace);
+  EXPECT_EQ(leases[1].traceparent, "");
 }
 
 TEST_F(QueueTest, AFullQueueSaysSo) {

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/trace.h"
 #include "bitfoundry/v1/project.grpc.pb.h"
 #include "runtime/client.h"
 #include "tests/support/status_matchers.h"
@@ -34,6 +35,7 @@ class FakeProjects : public v1::Projects::Service {
                              v1::Project* response) override {
     if (request->name().empty()) return ToGrpc(Status(Code::kInvalidArgument, "no name"));
     ++created;
+    trace = CurrentTrace();
     response->set_name(request->name());
     return grpc::Status::OK;
   }
@@ -42,6 +44,7 @@ class FakeProjects : public v1::Projects::Service {
     return ToGrpc(Status(Code::kNotFound, "NO_SUCH_PROJECT", "no project " + request->name()));
   }
   std::atomic<int> created = 0;
+  std::string trace;  // of the newest call
 };
 
 class ServeTest : public ::testing::Test {
@@ -112,6 +115,19 @@ TEST_F(ServeTest, AnErrorArrivesWithItsCodeReasonAndMessage) {
   Call call;
   const Status status = FromGrpc(stub_->GetProject(&call, request, &project));
   EXPECT_EQ(status, Status(Code::kNotFound, "NO_SUCH_PROJECT", "no project x"));
+}
+
+TEST_F(ServeTest, AHandlerRunsInTheTraceOfItsCallAndTheNextDoesNot) {
+  v1::CreateProjectRequest request;
+  request.set_name("x");
+  v1::Project project;
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  for (const std::string& sent : {trace, std::string()}) {
+    Call call;
+    if (!sent.empty()) call.AddMetadata("traceparent", sent);
+    ASSERT_THAT(FromGrpc(stub_->CreateProject(&call, request, &project)), IsOk());
+    EXPECT_EQ(projects_.trace, sent);
+  }
 }
 
 TEST_F(ServeTest, ACallWithoutADeadlineIsRefusedAndChangesNothing) {
