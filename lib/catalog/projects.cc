@@ -3,7 +3,7 @@
 #include <regex>
 #include <set>
 
-#include "catalog/sql.h"
+#include "db/array.h"
 #include "db/database.h"
 
 namespace bitfoundry::catalog {
@@ -79,7 +79,7 @@ Result<Project> Projects::Create(const Project& project) {
   BF_TRY(Check(project));
   const pqxx::result made =
       tx_.work.exec_params(kCreate, project.name, project.height, project.width, project.channels,
-                           ArrayOf(project.classes));
+                           db::ArrayOf(project.classes));
   if (made.affected_rows() == 0) {
     return Status(Code::kAlreadyExists, "PROJECT_EXISTS",
                   "project '" + project.name + "' exists already");

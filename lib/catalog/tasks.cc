@@ -1,6 +1,6 @@
 #include "catalog/tasks.h"
 
-#include "catalog/sql.h"
+#include "db/array.h"
 #include "db/database.h"
 
 namespace bitfoundry::catalog {
@@ -192,7 +192,7 @@ Result<bool> Tasks::Open(int64_t project_id, int64_t sample_id, int slots, int p
 Result<Tasks::Leased> Tasks::Lease(int64_t project_id, const std::string& annotator,
                                    std::chrono::seconds lease_for, int max,
                                    const std::vector<std::string>& samples) {
-  const std::string names = ArrayOf(samples);
+  const std::string names = db::ArrayOf(samples);
   Leased leased;
   leased.expired =
       static_cast<int>(tx_.work.exec_params(kSweep, project_id, annotator).affected_rows());

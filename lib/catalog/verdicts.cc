@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "catalog/sql.h"
+#include "db/array.h"
 #include "db/database.h"
 
 namespace bitfoundry::catalog {
@@ -107,8 +107,8 @@ std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
     places[verdict.verdict_id()] = verdicts.size();
     verdicts.push_back(std::move(verdict));
   }
-  const std::string ids =
-      ArrayOf(verdicts, [](const auto& verdict) { return std::to_string(verdict.verdict_id()); });
+  const std::string ids = db::ArrayOf(
+      verdicts, [](const auto& verdict) { return std::to_string(verdict.verdict_id()); });
   for (const pqxx::row& row : tx.work.exec_params(kSelectTests, ids)) {
     *verdicts[places.at(row["verdict_id"].as<int64_t>())].add_tests() = TestFrom(row);
   }

@@ -1,6 +1,7 @@
 #include "jobs/queue.h"
 
 #include "base/trace.h"
+#include "db/array.h"
 #include "db/database.h"
 
 namespace bitfoundry::jobs {
@@ -195,22 +196,6 @@ pqxx::result Exec(db::Tx& tx, const char* name, const char* sql, Args&&... args)
   return tx.work.exec_prepared(name, std::forward<Args>(args)...);
 }
 
-// A Postgres array literal.
-template <typename Items, typename Text>
-std::string ArrayOf(const Items& items, Text text) {
-  std::string array = "{";
-  for (const auto& item : items) {
-    if (array.size() > 1) array += ',';
-    array += '"';
-    for (const char c : text(item)) {
-      if (c == '"' || c == '\\') array += '\\';
-      array += c;
-    }
-    array += '"';
-  }
-  return array + "}";
-}
-
 std::string TraceOf(const JobSpec& spec) {
   return spec.traceparent.empty() ? CurrentTrace() : spec.traceparent;
 }
@@ -226,8 +211,8 @@ Result<int64_t> Finish(db::Tx& tx, std::span<const Lease> leases, const char* en
                        const std::optional<std::string>& error) {
   const auto id = [](const Lease& l) { return std::to_string(l.job_id); };
   const auto epoch = [](const Lease& l) { return std::to_string(l.epoch); };
-  const pqxx::result done = Exec(tx, "jobs_finish", kFinish, ArrayOf(leases, id),
-                                 ArrayOf(leases, epoch), std::string(end), error);
+  const pqxx::result done = Exec(tx, "jobs_finish", kFinish, db::ArrayOf(leases, id),
+                                 db::ArrayOf(leases, epoch), std::string(end), error);
   return static_cast<int64_t>(done.affected_rows());
 }
 
@@ -256,14 +241,15 @@ Result<int64_t> Queue::Enqueue(const JobSpec& spec) {
 
 Result<int64_t> Queue::EnqueueAll(std::span<const JobSpec> specs) {
   const auto number = [](auto n) { return std::to_string(n); };
-  const pqxx::result added = Exec(
-      tx_, "jobs_enqueue_all", kEnqueueAll, ArrayOf(specs, [](const JobSpec& s) { return s.kind; }),
-      ArrayOf(specs, [](const JobSpec& s) { return s.payload_json; }),
-      ArrayOf(specs, [](const JobSpec& s) { return s.unique_key; }),
-      ArrayOf(specs, [&](const JobSpec& s) { return number(s.priority); }),
-      ArrayOf(specs, [&](const JobSpec& s) { return number(s.max_attempts); }),
-      ArrayOf(specs, [&](const JobSpec& s) { return number(s.run_limit.count()); }),
-      ArrayOf(specs, TraceOf));
+  const pqxx::result added =
+      Exec(tx_, "jobs_enqueue_all", kEnqueueAll,
+           db::ArrayOf(specs, [](const JobSpec& s) { return s.kind; }),
+           db::ArrayOf(specs, [](const JobSpec& s) { return s.payload_json; }),
+           db::ArrayOf(specs, [](const JobSpec& s) { return s.unique_key; }),
+           db::ArrayOf(specs, [&](const JobSpec& s) { return number(s.priority); }),
+           db::ArrayOf(specs, [&](const JobSpec& s) { return number(s.max_attempts); }),
+           db::ArrayOf(specs, [&](const JobSpec& s) { return number(s.run_limit.count()); }),
+           db::ArrayOf(specs, TraceOf));
   return static_cast<int64_t>(added.affected_rows());
 }
 
@@ -320,7 +306,7 @@ Status Queue::Complete(std::span<const Lease> leases) {
 }
 
 Result<int64_t> Queue::Redrive(const std::string& kind, std::span<const int64_t> ids) {
-  const std::string array = ArrayOf(ids, [](int64_t id) { return std::to_string(id); });
+  const std::string array = db::ArrayOf(ids, [](int64_t id) { return std::to_string(id); });
   return static_cast<int64_t>(tx_.work.exec_params(kRedrive, kind, array).affected_rows());
 }
 

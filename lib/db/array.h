@@ -1,11 +1,11 @@
-// Private to the rooms that speak SQL: C++ values as Postgres literals.
+// C++ values as Postgres array literals, for the rooms that speak SQL: libpqxx 6 has none.
 #pragma once
 
 #include <map>
 #include <string>
 #include <string_view>
 
-namespace bitfoundry::catalog {
+namespace bitfoundry::db {
 
 // {"a","b \"c\""}: a Postgres text[] literal of `text(item)` for each item.
 template <typename Items, typename Text>
@@ -27,4 +27,4 @@ inline std::string ArrayOf(const auto& texts) {
   return ArrayOf(texts, [](const std::string& text) { return text; });
 }
 
-}  // namespace bitfoundry::catalog
+}  // namespace bitfoundry::db
