@@ -96,6 +96,13 @@ constexpr char kUnjudged[] = R"sql(
    ORDER BY image_digest LIMIT $3
 )sql";
 
+constexpr char kIsUnjudged[] = R"sql(
+  SELECT EXISTS (
+    SELECT FROM samples AS s
+     WHERE project_id = $1 AND image_digest = $2
+       AND NOT EXISTS (SELECT FROM answers AS a WHERE a.sample_id = s.id AND a.kind = 'teacher'))
+)sql";
+
 std::vector<Box> FromJson(const pqxx::field& field) {
   std::vector<Box> boxes;
   for (const auto& b : nlohmann::json::parse(field.as<std::string>())) {
@@ -203,6 +210,10 @@ Result<std::vector<std::string>> UnjudgedImages(db::Tx& tx, int64_t project_id,
     digests.push_back(row[0].as<std::string>());
   }
   return digests;
+}
+
+Result<bool> IsUnjudged(db::Tx& tx, int64_t project_id, const std::string& image_digest) {
+  return tx.work.exec_params1(kIsUnjudged, project_id, image_digest)[0].as<bool>();
 }
 
 }  // namespace bitfoundry::catalog

@@ -102,5 +102,6 @@ Result<TeacherProgress> GetTeacherProgress(db::Tx& tx, int64_t project_id);
 // the first after `after`.
 Result<std::vector<std::string>> UnjudgedImages(db::Tx& tx, int64_t project_id,
                                                 const std::string& after, int limit);
+Result<bool> IsUnjudged(db::Tx& tx, int64_t project_id, const std::string& image_digest);
 
 }  // namespace bitfoundry::catalog

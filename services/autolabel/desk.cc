@@ -21,6 +21,8 @@ Result<bool> EnsureLabelJob(db::Tx& tx, int64_t project_id, const std::string& d
     const std::string state = BF_TRY(queue.State(id)).state;
     if (state == "dead") return BF_TRY(queue.Redrive(spec.kind, {&id, 1})) == 1;
     if (state != "done") return false;
+    // It may have been done since the image was listed.
+    if (!BF_TRY(catalog::IsUnjudged(tx, project_id, digest))) return false;
     spec.unique_key = first_key + ":after:" + std::to_string(id);
   }
 }

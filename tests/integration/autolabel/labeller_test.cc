@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "catalog/projects.h"
@@ -205,6 +206,27 @@ TEST_F(LabellerTest, AWindowThatComesLaterIsAnsweredFromWhatWasSeen) {
   }
   EXPECT_EQ(Labels(), "1 1 1");
   EXPECT_EQ(stub_.calls, 1);
+}
+
+TEST_F(LabellerTest, AnImageThatIsJudgedWhileAllAreListedGetsNoSecondJob) {
+  AddImage();
+  ASSERT_EQ(*desk_->Start("people", 0, 0), 1);
+  const jobs::Lease lease = Claim("label")->leases.at(0);
+  const Result<jobs::Write> write = labeller_->Label(lease, {});
+  ASSERT_THAT(write, IsOk());
+
+  pqxx::connection connection(dsn());
+  pqxx::work work(connection);
+  work.exec("LOCK TABLE job_keys IN EXCLUSIVE MODE");
+  auto second = std::async(std::launch::async, [&] { return *desk_->Start("people", 0, 0); });
+  while (Count("pg_locks WHERE NOT granted AND relation = 'job_keys'::regclass") == "0") {
+    std::this_thread::yield();  // until it has listed the image and wants to enqueue
+  }
+  db::Tx tx{work};
+  ASSERT_THAT((*write)(tx), IsOk());
+  ASSERT_THAT(jobs::Queue(tx).Complete(lease), IsOk());
+  work.commit();
+  EXPECT_EQ(second.get(), 0);
 }
 
 TEST_F(LabellerTest, GarbageBuriesTheJobAndNeverEntersTheCache) {
