@@ -92,6 +92,14 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
 Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
   return database_.Transact([&](db::Tx& tx) -> Result<v1::GetVerdictResponse> {
     const auto artefact = BF_TRY(catalog::Artefacts(tx).Get(request.artefact()));
+    const auto run = BF_TRY(catalog::Runs(tx).Get(artefact.run_id));
+    v1::Evaluation asked;
+    asked.set_artefact(artefact.digest);
+    asked.set_suite(request.suite().empty() ? run.suite : request.suite());
+    asked.set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
+    // Before the verdict: of an evaluation that was done by now, it is there.
+    const auto job = jobs::Queue(tx).State(KeyOf(asked));
+
     v1::GetVerdictResponse response;
     auto verdict =
         BF_TRY(catalog::Verdicts(tx).Newest(artefact.digest, request.suite(), request.snapshot()));
@@ -100,13 +108,6 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
       *response.mutable_verdict() = *std::move(verdict);
       return response;
     }
-
-    const auto run = BF_TRY(catalog::Runs(tx).Get(artefact.run_id));
-    v1::Evaluation asked;
-    asked.set_artefact(artefact.digest);
-    asked.set_suite(request.suite().empty() ? run.suite : request.suite());
-    asked.set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
-    const auto job = jobs::Queue(tx).State(KeyOf(asked));
     if (!job.ok()) {
       return Status(Code::kNotFound, "VERDICT_NOT_FOUND",
                     "no such evaluation of artefact " + artefact.digest + " was ever asked for");

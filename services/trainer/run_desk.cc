@@ -40,9 +40,10 @@ Result<catalog::Snapshot> SnapshotOf(db::Tx& tx, const catalog::Project& project
                 "snapshot " + digest + " is of another project");
 }
 
-Result<RunState> StateOf(db::Tx& tx, catalog::Run run) {
-  const jobs::JobState job = BF_TRY(jobs::Queue(tx).State(run.job_id));
-  return RunState{std::move(run), job};
+// The run is read after its job: one that was done by then has its artefact.
+Result<RunState> StateOf(db::Tx& tx, int64_t run_id, int64_t job_id) {
+  const jobs::JobState job = BF_TRY(jobs::Queue(tx).State(job_id));
+  return RunState{BF_TRY(catalog::Runs(tx).Get(run_id)), job};
 }
 
 }  // namespace
@@ -67,13 +68,13 @@ Result<RunState> RunDesk::Create(const Wanted& wanted) {
                                  .unique_key = "train:" + run.snapshot + ":" + run.recipe_digest,
                                  .run_limit = kRunLimit}));
     const int64_t id = BF_TRY(catalog::Runs(tx).Add(run));
-    return StateOf(tx, BF_TRY(catalog::Runs(tx).Get(id)));
+    return StateOf(tx, id, run.job_id);
   });
 }
 
 Result<RunState> RunDesk::Get(int64_t run_id) {
   return database_.Transact([&](db::Tx& tx) -> Result<RunState> {
-    return StateOf(tx, BF_TRY(catalog::Runs(tx).Get(run_id)));
+    return StateOf(tx, run_id, BF_TRY(catalog::Runs(tx).Get(run_id)).job_id);
   });
 }
 
@@ -81,8 +82,8 @@ Result<std::vector<RunState>> RunDesk::List(const std::string& project, int64_t 
   return database_.Transact([&](db::Tx& tx) -> Result<std::vector<RunState>> {
     const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(project));
     std::vector<RunState> states;
-    for (catalog::Run& run : BF_TRY(catalog::Runs(tx).List(found.id, before, limit))) {
-      states.push_back(BF_TRY(StateOf(tx, std::move(run))));
+    for (const catalog::Run& run : BF_TRY(catalog::Runs(tx).List(found.id, before, limit))) {
+      states.push_back(BF_TRY(StateOf(tx, run.id, run.job_id)));
     }
     return states;
   });

@@ -3,6 +3,9 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <future>
+#include <thread>
+
 #include "jobs/queue.h"
 #include "runtime/client.h"
 #include "runtime/error.h"
@@ -116,6 +119,23 @@ TEST_F(EvaluationTest, TellsOfAVerdictOnlyWhenItIsWritten) {
             }),
             "done");
   EXPECT_EQ(told, std::vector<v1::Outcome>{v1::FAIL});
+}
+
+TEST_F(EvaluationTest, IsNeverDoneWithoutItsVerdict) {
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  pqxx::connection connection(dsn());
+  pqxx::work lock(connection);
+  lock.exec("LOCK TABLE job_keys IN ACCESS EXCLUSIVE MODE");
+  auto looked = std::async(std::launch::async, [&] { return Verdict(); });
+  while (One("SELECT count(*) FROM pg_locks WHERE NOT granted AND "
+             "relation = 'job_keys'::regclass") == "0") {
+    std::this_thread::yield();  // until it looks for the job
+  }
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  lock.commit();
+  const v1::GetVerdictResponse response = looked.get();
+  EXPECT_EQ(response.state(), v1::GetVerdictResponse::DONE);
+  EXPECT_EQ(response.verdict().outcome(), v1::FAIL);
 }
 
 TEST_F(EvaluationTest, IsOneJobAndOneVerdictHoweverOftenItIsAskedFor) {

@@ -2,7 +2,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <thread>
 
+#include "base/digest.h"
+#include "catalog/artefacts.h"
 #include "catalog/projects.h"
 #include "catalog/snapshots.h"
 #include "catalog/suites.h"
@@ -97,6 +101,31 @@ class LeaseDeskTest : public testing::PostgresTest {
   std::string snapshot_;
   std::string suite_;
 };
+
+TEST_F(LeaseDeskTest, ARunIsNeverDoneWithoutItsArtefact) {
+  const RunState run = *Create();
+  const Work work = Acquire();
+  pqxx::connection connection(dsn());
+  pqxx::work transaction(connection);
+  transaction.exec("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE");
+  auto looked =
+      std::async(std::launch::async, [&] { return *RunDesk(database()).Get(run.run.id); });
+  while (One("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass") ==
+         "0") {
+    std::this_thread::yield();  // until it looks for the job
+  }
+  db::Tx tx{transaction};
+  ASSERT_THAT(catalog::Artefacts(tx).Add({.digest = Sha256("manifest"),
+                                          .run_id = run.run.id,
+                                          .project_id = run.run.project_id,
+                                          .snapshot = snapshot_}),
+              IsOk());
+  ASSERT_THAT(jobs::Queue(tx).Complete(work.lease), IsOk());
+  transaction.commit();
+  const RunState seen = looked.get();
+  EXPECT_EQ(seen.job.state, "done");
+  EXPECT_EQ(seen.run.artefact, Sha256("manifest"));
+}
 
 TEST_F(LeaseDeskTest, TheSameSnapshotAndRecipeAreOneRun) {
   const auto first = Create();
