@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,21 @@ inline Status CheckChunk(size_t chunk_bytes, size_t so_far, size_t limit, const 
   if (so_far + chunk_bytes > limit) {
     return {Code::kResourceExhausted, "TOO_LARGE",
             std::string(what) + " has at most " + std::to_string(limit) + " bytes"};
+  }
+  return Status();
+}
+
+// OK if a stream that has ended is whole. gRPC ends a stream of requests in the same way whether
+// the sender is done, has gone, or sent a message that cannot be parsed; so the sender announces
+// how much it sends, and `cancelled` is what the call's ServerContext says.
+//
+// Errors: STREAM_CUT, kCancelled if the sender has gone, else kInvalidArgument.
+inline Status CheckWhole(bool cancelled, int64_t got, int64_t announced, const char* unit) {
+  if (cancelled) return {Code::kCancelled, "STREAM_CUT", "the stream was cut off by its sender"};
+  if (got != announced) {
+    return {Code::kInvalidArgument, "STREAM_CUT",
+            "the stream has " + std::to_string(got) + " of " + std::to_string(announced) + " " +
+                unit + " that were announced; send it again"};
   }
   return Status();
 }

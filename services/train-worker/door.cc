@@ -36,10 +36,11 @@ Status Append(const std::string& chunk, std::string& to, size_t limit, const cha
   return Status();
 }
 
-// Sends `first` with the first chunk of `bytes`, then the other chunks.
+// Sends `first` with the size and the first chunk of `bytes`, then the other chunks.
 template <typename Request, typename Response>
 Status SendChunks(grpc::ClientWriter<Request>& writer, Request first, std::string_view bytes) {
   Request message = std::move(first);
+  message.set_total_bytes(static_cast<int64_t>(bytes.size()));
   runtime::WriteChunks(bytes, [&](std::string_view chunk) {
     message.set_chunk(std::string(chunk));
     const bool sent = writer.Write(message);

@@ -106,6 +106,18 @@ Result<snapshot::Snapshot> ReadSnapshot(Door& door, const v1::RunLease& lease) {
   return snapshot::Decode(dataset.rows, std::move(dataset.pixels));
 }
 
+// Goes on from `checkpoint`, or starts anew if that is none of this run's: what was trained is
+// lost, the run is not.
+Result<bnn::Trained> TrainFrom(const std::string& checkpoint, const bnn::Examples& examples,
+                               const bnn::Recipe& recipe, const bnn::Hooks& hooks) {
+  Result<bnn::Trained> trained = bnn::Train(examples, recipe, checkpoint, hooks);
+  const Status status = trained.status();
+  const bool unfit = status.reason() == "BAD_CHECKPOINT" || status.reason() == "OTHER_CHECKPOINT";
+  if (checkpoint.empty() || !unfit) return trained;
+  Log(Level::kWarning, "checkpoint dropped, training starts anew", {{"why", status.ToString()}});
+  return bnn::Train(examples, recipe, "", hooks);
+}
+
 Result<std::vector<packed::File>> Pack(const snapshot::Snapshot& data, const Images& test,
                                        const bnn::Trained& trained, packed::Provenance provenance) {
   const bnn::Exported exported = BF_TRY(bnn::Export(trained.checkpoint, test.pixels));
@@ -152,7 +164,7 @@ Status TrainRun(Door& door, const v1::AcquireLeaseResponse& leased, const std::s
          {"images_per_second", std::to_string(progress.images_per_second)}});
     return door.SaveCheckpoint(lease, progress.step, bytes);
   };
-  const Result<bnn::Trained> trained = bnn::Train(examples, recipe, checkpoint, hooks);
+  const Result<bnn::Trained> trained = TrainFrom(checkpoint, examples, recipe, hooks);
   if (!trained.ok()) {
     BF_TRY(heart.order());  // the true cause, if the lease was lost
     return trained.status();

@@ -38,7 +38,8 @@ struct Received {
 };
 
 template <typename Message>
-Result<Received<Message>> Receive(grpc::ServerReader<Message>* reader, const blobs::Store& store,
+Result<Received<Message>> Receive(const grpc::ServerContext& context,
+                                  grpc::ServerReader<Message>* reader, const blobs::Store& store,
                                   size_t limit, const char* what) {
   Received<Message> received;
   blobs::Writer writer = BF_TRY(store.Write());
@@ -50,6 +51,8 @@ Result<Received<Message>> Receive(grpc::ServerReader<Message>* reader, const blo
     message.clear_chunk();
     if (first) received.first = message;
   }
+  BF_TRY(runtime::CheckWhole(context.IsCancelled(), static_cast<int64_t>(received.bytes),
+                             received.first.total_bytes(), "bytes"));
   if (!received.first.has_lease()) {
     return Status(Code::kInvalidArgument, "NO_LEASE", "the first message carries the lease");
   }
@@ -170,19 +173,19 @@ grpc::Status LeasesService::ReadCheckpoint(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status LeasesService::SaveCheckpoint(grpc::ServerContext*,
+grpc::Status LeasesService::SaveCheckpoint(grpc::ServerContext* context,
                                            grpc::ServerReader<v1::SaveCheckpointRequest>* reader,
                                            v1::SaveCheckpointResponse*) {
-  const auto received = Receive(reader, store_, kMaxCheckpointBytes, "a checkpoint");
+  const auto received = Receive(*context, reader, store_, kMaxCheckpointBytes, "a checkpoint");
   if (!received.ok()) return Answer(received.status());
   return Answer(desk_.SaveCheckpoint(LeaseOf(received->first.lease()), received->first.step(),
                                      received->digest));
 }
 
-grpc::Status LeasesService::UploadFile(grpc::ServerContext*,
+grpc::Status LeasesService::UploadFile(grpc::ServerContext* context,
                                        grpc::ServerReader<v1::UploadFileRequest>* reader,
                                        v1::UploadFileResponse* response) {
-  const auto received = Receive(reader, store_, kMaxFileBytes, "a file of an artefact");
+  const auto received = Receive(*context, reader, store_, kMaxFileBytes, "a file of an artefact");
   if (!received.ok()) return Answer(received.status());
   response->set_digest(received->digest);
   return Answer(desk_.RecordUpload(LeaseOf(received->first.lease()), received->digest,

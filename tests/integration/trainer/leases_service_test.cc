@@ -1,0 +1,109 @@
+// The door of the workers as one of them sees it: real gRPC, real Postgres, real files.
+#include "services/trainer/leases_service.h"
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <filesystem>
+
+#include "catalog/projects.h"
+#include "catalog/snapshots.h"
+#include "runtime/client.h"
+#include "services/trainer/run_desk.h"
+#include "tests/support/postgres.h"
+#include "tests/support/status_matchers.h"
+
+namespace bitfoundry::trainer {
+namespace {
+
+using testing::IsOk;
+
+class LeasesServiceTest : public testing::PostgresTest {
+ protected:
+  void SetUp() override {
+    PostgresTest::SetUp();
+    folder_ = std::filesystem::temp_directory_path() / ("leases_" + std::to_string(getpid()));
+    store_.emplace(*blobs::Store::Open(folder_));
+    desk_.emplace(database(), *store_, std::chrono::seconds(60));
+    service_.emplace(*desk_, *store_, nobody_, metrics_, std::stop_token());
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&*service_);
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    server_ = builder.BuildAndStart();
+    stub_ = v1::TrainingLeases::NewStub(runtime::Connect("127.0.0.1:" + std::to_string(port)));
+    ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
+      const auto project = BF_TRY(catalog::Projects(tx).Create(
+          {.name = "door", .classes = {"no", "yes"}, .height = 8, .width = 8, .channels = 1}));
+      return catalog::Snapshots(tx).Add({.digest = *store_->Put("rows"),
+                                         .pixels_digest = *store_->Put("pixels"),
+                                         .project_id = project.id,
+                                         .class_list_version = 1,
+                                         .summary_json = "{}"});
+    }),
+                IsOk());
+    ASSERT_THAT(RunDesk(database()).Create({.project = "door"}), IsOk());
+    const auto work = desk_->Acquire("worker");
+    ASSERT_THAT(work, IsOk());
+    ASSERT_TRUE(work->has_value());
+    first_.mutable_lease()->set_job_id((*work)->lease.job_id);
+    first_.mutable_lease()->set_epoch((*work)->lease.epoch);
+    first_.set_step(7);
+    first_.set_chunk("first half, ");
+  }
+  void TearDown() override {
+    server_->Shutdown();
+    std::filesystem::remove_all(folder_);
+    PostgresTest::TearDown();
+  }
+
+  // Sends a checkpoint in two messages, and announces `total` bytes.
+  Status Save(int64_t total) {
+    runtime::Call call;
+    v1::SaveCheckpointResponse response;
+    const auto writer = stub_->SaveCheckpoint(&call, &response);
+    first_.set_total_bytes(total);
+    writer->Write(first_);
+    v1::SaveCheckpointRequest second;
+    second.set_chunk("second half");
+    writer->Write(second);
+    writer->WritesDone();
+    return runtime::FromGrpc(writer->Finish());
+  }
+  std::string Checkpoints() { return One("SELECT count(*) FROM checkpoints"); }
+
+  std::filesystem::path folder_;
+  std::optional<blobs::Store> store_;
+  std::optional<LeaseDesk> desk_;
+  jobs::Doorbell nobody_{"/nowhere"};
+  prometheus::Registry metrics_;
+  std::optional<LeasesService> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::TrainingLeases::Stub> stub_;
+  v1::SaveCheckpointRequest first_;  // half of a checkpoint
+};
+
+TEST_F(LeasesServiceTest, ACheckpointIsKeptOnlyIfAllOfItHasCome) {
+  EXPECT_EQ(Save(24).reason(), "STREAM_CUT");
+  EXPECT_EQ(Save(0).reason(), "STREAM_CUT");
+  EXPECT_EQ(Checkpoints(), "0");
+  EXPECT_THAT(Save(23), IsOk());
+  EXPECT_EQ(Checkpoints(), "1");
+}
+
+TEST_F(LeasesServiceTest, ACheckpointThatIsCutByItsSenderLeavesNone) {
+  {
+    runtime::Call call;
+    v1::SaveCheckpointResponse response;
+    const auto writer = stub_->SaveCheckpoint(&call, &response);
+    first_.set_total_bytes(static_cast<int64_t>(first_.chunk().size()));  // only the cut tells
+    ASSERT_TRUE(writer->Write(first_));
+    call.TryCancel();
+    EXPECT_FALSE(writer->Finish().ok());
+  }
+  server_->Shutdown();  // waits for the handler
+  EXPECT_EQ(Checkpoints(), "0");
+}
+
+}  // namespace
+}  // namespace bitfoundry::trainer
