@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <iostream>
 #include <pqxx/pqxx>
@@ -102,7 +103,7 @@ class Factory::Teacher {
   std::unique_ptr<grpc::Server> server_;
 };
 
-Factory::Factory(std::vector<std::pair<std::string, std::string>> environment)
+Factory::Factory(Environment environment)
     : environment_(std::move(environment)), teacher_(std::make_unique<Teacher>()) {
   for (const std::string& name : BitfoundryVariables()) unsetenv(name.c_str());
   for (const auto& [name, value] : environment_) setenv(name.c_str(), value.c_str(), 1);
@@ -116,7 +117,7 @@ Factory::~Factory() {
   const Said down = Cli("down");
   EXPECT_EQ(down.code, 0) << down.text;
   for (const auto& [name, value] : environment_) unsetenv(name.c_str());
-  if (::testing::Test::HasFailure()) {
+  if (::testing::Test::HasFailure() || std::uncaught_exceptions() > 0) {
     std::cerr << "the factory's folder, with its logs: " << folder_ << "\n";
   } else {
     fs::remove_all(folder_);

@@ -13,11 +13,10 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace bitfoundry::testing {
 
@@ -35,8 +34,10 @@ struct Said {
 
 class Factory {
  public:
-  // `environment`: "NAME=value" for its processes; no other BF_ variable reaches them.
-  explicit Factory(std::vector<std::pair<std::string, std::string>> environment = {});
+  using Environment = std::map<std::string, std::string>;
+
+  // `environment`: variables for its processes; no other BF_ variable reaches them.
+  explicit Factory(Environment environment = {});
   // Stops it; keeps the folder, and says where, if the test has failed.
   ~Factory();
   Factory(const Factory&) = delete;
@@ -72,7 +73,7 @@ class Factory {
   class Teacher;
 
   std::filesystem::path folder_;
-  std::vector<std::pair<std::string, std::string>> environment_;
+  const Environment environment_;
   std::unique_ptr<Teacher> teacher_;
 };
 
