@@ -47,19 +47,26 @@ Project FromRow(const pqxx::row& row) {
 
 Status Refuse(const std::string& what) { return {Code::kInvalidArgument, "PROJECT_INVALID", what}; }
 
+constexpr size_t kMaxName = 63;  // looked at first: a std::regex overflows the stack on long text
+
+std::string Shown(const std::string& name) {
+  return name.size() > kMaxName ? "of " + std::to_string(name.size()) + " bytes" : "'" + name + "'";
+}
+
 Status Check(const Project& project) {
   static const std::regex name("[a-z0-9][a-z0-9_-]{0,62}");
   static const std::regex class_name("[A-Za-z0-9][A-Za-z0-9_. -]{0,62}");
-  if (!std::regex_match(project.name, name)) {
-    return Refuse("name '" + project.name + "': use 1 to 63 of a-z, 0-9, _ and -");
+  if (project.name.size() > kMaxName || !std::regex_match(project.name, name)) {
+    return Refuse("name " + Shown(project.name) + ": use 1 to 63 of a-z, 0-9, _ and -");
   }
   if (project.classes.size() < 2 || project.classes.size() > 64) {
     return Refuse("a project has 2 to 64 classes, not " + std::to_string(project.classes.size()));
   }
   std::set<std::string> seen;
   for (const std::string& c : project.classes) {
-    if (!std::regex_match(c, class_name)) {
-      return Refuse("class '" + c + "': use 1 to 63 letters, digits, spaces, '_', '.' and '-'");
+    if (c.size() > kMaxName || !std::regex_match(c, class_name)) {
+      return Refuse("class " + Shown(c) +
+                    ": use 1 to 63 letters, digits, spaces, '_', '.' and '-'");
     }
     if (!seen.insert(c).second) return Refuse("class '" + c + "' comes twice");
   }

@@ -100,7 +100,8 @@ Status CheckTags(const std::map<std::string, std::string>& tags) {
   };
   if (tags.size() > 32) return wrong("more than 32 tags");
   for (const auto& [name, value] : tags) {
-    if (!std::regex_match(name, key)) {
+    // The length first: a std::regex overflows the stack on long text.
+    if (name.size() > 32 || !std::regex_match(name, key)) {
       return wrong("tag '" + name.substr(0, 64) + "': a key is a-z, then up to 31 of a-z 0-9 _");
     }
     if (value.size() > 128) return wrong("tag '" + name + "' has more than 128 bytes");

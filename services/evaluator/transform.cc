@@ -1,9 +1,9 @@
 #include "services/evaluator/transform.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <optional>
-#include <regex>
 
 #include "base/digest.h"
 #include "slices/nearest.h"
@@ -12,6 +12,7 @@ namespace bitfoundry::evaluator {
 namespace {
 
 constexpr uint32_t kOne = 1 << 16;  // of gain and noise
+constexpr size_t kMaxText = 200;    // of ParseTransform
 
 // splitmix64 (Steele, Lea and Flood, OOPSLA 2014): a short generator with a 64-bit state.
 uint64_t NextRandom(uint64_t& state) {
@@ -37,29 +38,68 @@ Status Invalid(const std::string& message) {
   return Status(Code::kInvalidArgument, "SUITE_INVALID", message);
 }
 
+struct Call {
+  std::string name, first, second;
+};
+
+// "name(1.5, 2)", blanks allowed between all of its parts.
+std::optional<Call> ReadCall(std::string_view text) {
+  const auto skip_blanks = [&] {
+    while (!text.empty() && std::isspace(static_cast<unsigned char>(text[0])))
+      text.remove_prefix(1);
+  };
+  const auto take = [&](auto belongs) {
+    skip_blanks();
+    const auto end = std::find_if_not(text.begin(), text.end(), belongs);
+    const std::string taken(text.begin(), end);
+    text.remove_prefix(taken.size());
+    skip_blanks();
+    return taken;
+  };
+  const auto expect = [&](char c) {
+    const bool there = text.starts_with(c);
+    if (there) text.remove_prefix(1);
+    return there;
+  };
+  const auto is_word = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+  const auto is_number = [](unsigned char c) { return std::isdigit(c) || c == '.'; };
+  Call call;
+  call.name = take(is_word);
+  if (call.name.empty() || !expect('(')) return std::nullopt;
+  call.first = take(is_number);
+  if (call.first.empty() || !expect(',')) return std::nullopt;
+  call.second = take(is_number);
+  if (call.second.empty() || !expect(')')) return std::nullopt;
+  skip_blanks();
+  if (!text.empty()) return std::nullopt;
+  return call;
+}
+
 }  // namespace
 
 Result<Transform> ParseTransform(const std::string& text) {
   if (text == "none") return Transform();
-  static const std::regex kCall(R"(\s*(\w+)\s*\(\s*([\d.]+)\s*,\s*([\d.]+)\s*\)\s*)");
-  std::smatch call;
-  if (!std::regex_match(text, call, kCall)) {
+  if (text.size() > kMaxText) {
+    return Invalid("a transform has at most " + std::to_string(kMaxText) + " characters");
+  }
+  const std::optional<Call> call = ReadCall(text);
+  if (!call) {
     const std::string comma =
         text.find('(') != std::string::npos && text.find(')') == std::string::npos
             ? "; inside { } a comma ends the text: put quotes around it"
             : slices::Suggest(text, {"none", "darken(0.25, 3)"});
     return Invalid("'" + text + "' is not a transform" + comma);
   }
-  if (call[1] != "darken") {
-    return Invalid("unknown transform '" + call[1].str() + "'" +
-                   slices::Suggest(call[1].str(), {"darken", "none"}));
+  if (call->name != "darken") {
+    return Invalid("unknown transform '" + call->name + "'" +
+                   slices::Suggest(call->name, {"darken", "none"}));
   }
-  const double gain = std::strtod(call[2].str().c_str(), nullptr);
-  const double noise = std::strtod(call[3].str().c_str(), nullptr);
+  const double gain = std::strtod(call->first.c_str(), nullptr);
+  const double noise = std::strtod(call->second.c_str(), nullptr);
   if (!(gain > 0 && gain <= 1)) return Invalid("the gain of darken is above 0 and at most 1");
   if (!(noise >= 0 && noise <= 64)) return Invalid("the noise of darken is from 0 to 64 levels");
   Transform transform;
-  transform.text = "darken(" + call[2].str() + "," + call[3].str() + ")";
+  transform.text = "darken(" + call->first + "," + call->second + ")";
   transform.gain = static_cast<uint32_t>(std::lround(gain * kOne));
   transform.noise = static_cast<uint32_t>(std::lround(noise * kOne));
   return transform;

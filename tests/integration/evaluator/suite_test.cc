@@ -104,6 +104,10 @@ TEST(Suite, NamesThePlaceOfAMistakeAndWhatWasMeant) {
        "suite.yaml:15:16: the gain of darken is above 0 and at most 1"},
       {With("darken(0.25, 3)", "darkn(0.2, 3)"),
        "suite.yaml:15:16: unknown transform 'darkn'; did you mean 'darken'?"},
+      {With("darken(0.25, 3)", "darken(0.25, 3) 4"),
+       "suite.yaml:15:16: 'darken(0.25, 3) 4' is not a transform; did you mean 'darken(0.25, 3)'?"},
+      {With("darken(0.25, 3)", '"' + std::string(240'000, ' ') + "x\""),
+       "suite.yaml:15:16: a transform has at most 200 characters"},
       {With("severity: warn }", "transform: darken(0.25, 3) }"),
        "suite.yaml:10:100: unknown key '3)' in a test; inside { } a comma ends a text: quote the "
        "text"},
