@@ -8,8 +8,8 @@
 
 namespace bitfoundry::runtime {
 
-// Refuses calls without a deadline, and counts and times all of them in `registry`, which must
-// outlive the server.
+// Refuses calls without a deadline and text with a NUL in it, and counts and times all calls in
+// `registry`, which must outlive the server.
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeInterceptorFactory(
     prometheus::Registry& registry);
 

@@ -17,6 +17,7 @@ namespace bitfoundry::runtime {
 // - grpc.health.v1 follows `healthy`, which is asked every second: SERVING while it is OK.
 // - Reflection is on. No message above 4 MiB, either way.
 // - A call without a deadline is refused: INVALID_ARGUMENT, reason DEADLINE_REQUIRED.
+//   So are text with a NUL in it, NUL_IN_TEXT, and a message that does not parse, UNREADABLE.
 // - The call's `traceparent` metadata is the handler's trace context (base/trace.h).
 // - bf_grpc_server_handled_total{service,method,code} and
 //   bf_grpc_server_handling_seconds{service,method} count every call but health and reflection.

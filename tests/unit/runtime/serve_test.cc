@@ -145,6 +145,35 @@ TEST_F(ServeTest, ACallWithoutADeadlineIsRefusedAndChangesNothing) {
   EXPECT_EQ(projects_.created, 1);
 }
 
+TEST_F(ServeTest, TextWithANulIsRefusedInEveryFieldAndChangesNothing) {
+  v1::CreateProjectRequest in_field, in_list;
+  in_field.set_name(std::string("gate\0", 5));
+  in_list.set_name("x");
+  in_list.add_classes("no_person");
+  in_list.add_classes(std::string("per\0son", 7));
+  for (const auto& [request, field] : {std::pair{in_field, "CreateProjectRequest.name"},
+                                       std::pair{in_list, "CreateProjectRequest.classes"}}) {
+    v1::Project project;
+    Call call;
+    const Status status = FromGrpc(stub_->CreateProject(&call, request, &project));
+    EXPECT_THAT(status, StatusIs(Code::kInvalidArgument));
+    EXPECT_EQ(status.reason(), "NUL_IN_TEXT");
+    EXPECT_NE(status.message().find(field), std::string::npos) << status.message();
+  }
+  EXPECT_EQ(projects_.created, 0);
+}
+
+TEST_F(ServeTest, TextThatIsNotUtf8IsRefusedWithAReason) {
+  v1::CreateProjectRequest request;
+  request.set_name("caf\xE9");
+  v1::Project project;
+  Call call;
+  const Status status = FromGrpc(stub_->CreateProject(&call, request, &project));
+  EXPECT_THAT(status, StatusIs(Code::kInvalidArgument));
+  EXPECT_EQ(status.reason(), "UNREADABLE");
+  EXPECT_EQ(projects_.created, 0);
+}
+
 TEST_F(ServeTest, AMessageAbove4MibIsRefused) {
   v1::CreateProjectRequest request;
   request.set_name(std::string(kMaxMessageBytes + 1, 'x'));
