@@ -165,26 +165,15 @@ Status FoldHead(const Checkpoint& checkpoint, int64_t pixels, Folded& folded) {
 
 }  // namespace
 
-Result<int64_t> SummedPixels(const Recipe& recipe, const packed::Shape& image) {
-  uint32_t height = image.height;
-  uint32_t width = image.width;
-  for (const Convolution& c : Convolutions(recipe)) {
-    height = (height - 1) / static_cast<uint32_t>(c.stride) + 1;
-    width = (width - 1) / static_cast<uint32_t>(c.stride) + 1;
-    if (c.pool) height /= 2, width /= 2;
-    if (height == 0 || width == 0) {
-      return Status(Code::kInvalidArgument, "BAD_RECIPE", "its pools leave no pixel of the image");
-    }
-  }
-  return int64_t{height} * width;
-}
-
 Result<Folded> Fold(const Checkpoint& checkpoint) {
   BF_TRY(CheckTensors(checkpoint));
   Folded folded;
   folded.image = checkpoint.image;
   folded.class_count = checkpoint.class_count;
-  const int64_t pixels = BF_TRY(SummedPixels(checkpoint.recipe, checkpoint.image));
+  const int64_t pixels =
+      BF_TRY(SummedPixels(checkpoint.recipe, static_cast<int32_t>(checkpoint.image.height),
+                          static_cast<int32_t>(checkpoint.image.width),
+                          static_cast<int32_t>(checkpoint.image.channels)));
   const std::vector<Convolution> shapes = Convolutions(checkpoint.recipe);
   for (size_t i = 0; i < shapes.size(); ++i) {
     folded.convolutions.push_back(FoldConvolution(checkpoint, shapes[i], i));

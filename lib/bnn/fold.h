@@ -42,11 +42,6 @@ struct Folded {
   double logit_scale = 0;       // a logit times this is in nats
 };
 
-// Pixels that are left of an image after all strides and pools.
-//
-// Errors: kInvalidArgument BAD_RECIPE if there is none.
-Result<int64_t> SummedPixels(const Recipe& recipe, const packed::Shape& image);
-
 // Errors: kInvalidArgument BAD_CHECKPOINT (a tensor is missing or has another shape), BAD_RECIPE
 // (it does not fit the image), OVERFLOW; kInternal DIVERGED (a value is not finite).
 Result<Folded> Fold(const Checkpoint& checkpoint);

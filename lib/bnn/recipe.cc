@@ -164,6 +164,26 @@ Result<Recipe> ParseRecipe(std::string_view json) {
   }
 }
 
+Result<int64_t> SummedPixels(const Recipe& recipe, int32_t height, int32_t width,
+                             int32_t channels) {
+  std::vector<Convolution> all = {recipe.stem};
+  all.insert(all.end(), recipe.blocks.begin(), recipe.blocks.end());
+  int64_t macs = 0;
+  int64_t inputs = channels;
+  for (const Convolution& c : all) {
+    height = (height - 1) / c.stride + 1;
+    width = (width - 1) / c.stride + 1;
+    macs += int64_t{height} * width * c.kernel * c.kernel * inputs * c.channels;
+    if (c.pool) height /= 2, width /= 2;
+    if (height == 0 || width == 0) return Bad("its strides and pools leave no pixel of the image");
+    if (macs > kMaxRecipeMacs) {
+      return Bad("more than 2^30 multiply-accumulates for one image; use fewer channels");
+    }
+    inputs = c.channels;
+  }
+  return int64_t{height} * width;
+}
+
 std::string CanonicalJson(const Recipe& r) {
   Json blocks = Json::array();
   for (const Convolution& block : r.blocks) blocks.push_back(ToJson(block));

@@ -55,6 +55,15 @@ Recipe DefaultRecipe();
 // unknown or missing field, or a value outside its limits.
 Result<Recipe> ParseRecipe(std::string_view json);
 
+// At most so many multiply-accumulates for one image, forward: a bound on the time a step takes.
+inline constexpr int64_t kMaxRecipeMacs = int64_t{1} << 30;
+
+// How many pixels the global sum adds up, on images of that size.
+//
+// Errors: kInvalidArgument BAD_RECIPE if strides and pools leave no pixel, or the network does more
+// than kMaxRecipeMacs.
+Result<int64_t> SummedPixels(const Recipe& recipe, int32_t height, int32_t width, int32_t channels);
+
 // The one way to write a recipe: all fields, keys sorted, no spaces.
 std::string CanonicalJson(const Recipe& recipe);
 

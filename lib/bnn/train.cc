@@ -283,7 +283,9 @@ Result<Trained> Train(const Examples& examples, const Recipe& recipe, std::strin
                       const Hooks& hooks) {
   BF_TRY(Check(examples));
   BF_TRY(ParseRecipe(CanonicalJson(recipe)));  // whoever filled it in by hand is checked as well
-  BF_TRY(SummedPixels(recipe, examples.image));
+  BF_TRY(SummedPixels(recipe, static_cast<int32_t>(examples.image.height),
+                      static_cast<int32_t>(examples.image.width),
+                      static_cast<int32_t>(examples.image.channels)));
   try {
     KeepFreedMemory();
     at::set_num_threads(recipe.threads);

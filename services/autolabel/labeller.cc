@@ -45,19 +45,22 @@ struct ClassMap {
   int no_person = 0;
 };
 
-Result<ClassMap> MapClasses(const catalog::Project& project) {
+// Nothing if the project has other classes: then the rule has no answer to anything.
+std::optional<ClassMap> MapClasses(const catalog::Project& project) {
   const auto index = [&](const char* name) {
     return std::find(project.classes.begin(), project.classes.end(), name) -
            project.classes.begin();
   };
   const auto end = static_cast<std::ptrdiff_t>(project.classes.size());
   const ClassMap map{static_cast<int>(index("person")), static_cast<int>(index("no_person"))};
-  if (map.person == end || map.no_person == end) {
-    return Status(Code::kFailedPrecondition, "CLASSES",
-                  "the rule " + std::string(kRule) + " needs the classes person and no_person; " +
-                      project.name + " has others");
-  }
+  if (map.person == end || map.no_person == end) return std::nullopt;
   return map;
+}
+
+// Asks people about a sample.
+Status Ask(db::Tx& tx, const catalog::Project& project, const catalog::Sample& sample) {
+  const int priority = sample.part == catalog::Part::kTest ? kTestPriority : kTrainPriority;
+  return labels::RequestOpinions(tx, project, sample.id, /*slots=*/1, priority).status();
 }
 
 std::string Evidence(const std::vector<Box>& boxes, const Judgement& judgement) {
@@ -86,8 +89,7 @@ Status Answer(db::Tx& tx, const catalog::Sample& sample, const catalog::Project&
   }
   BF_TRY(catalog::Answers(tx).Add(answer));
   if (BF_TRY(labels::Settle(tx, project, sample.id)).has_value()) return Status();
-  const int priority = sample.part == catalog::Part::kTest ? kTestPriority : kTrainPriority;
-  return labels::RequestOpinions(tx, project, sample.id, /*slots=*/1, priority).status();
+  return Ask(tx, project, sample);
 }
 
 // Once every image of the session is known, its people can be followed.
@@ -156,7 +158,15 @@ Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_to
     known = BF_TRY(catalog::Detections(tx).Find(job.image_digest(), eye));
     return Status();
   }));
-  const ClassMap classes = BF_TRY(MapClasses(project));
+  const std::optional<ClassMap> classes = MapClasses(project);
+  if (!classes.has_value()) {  // no call, no cost: people decide
+    return jobs::Write([=](db::Tx& tx) -> Status {
+      for (const catalog::Sample& sample : samples) {
+        if (!sample.class_index.has_value()) BF_TRY(Ask(tx, project, sample));
+      }
+      return Status();
+    });
+  }
   const bool cache_hit = known.has_value();
   const std::vector<Box> boxes =
       cache_hit ? *std::move(known)
@@ -167,7 +177,7 @@ Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_to
     BF_TRY(catalog::TeacherBudget(tx).Settle(project.id, lease.job_id, lease.epoch, cache_hit));
     std::set<std::string> sessions;  // in order, so that two writers lock them in one order
     for (const catalog::Sample& sample : samples) {
-      BF_TRY(Answer(tx, sample, project, classes, eye, boxes));
+      BF_TRY(Answer(tx, sample, project, *classes, eye, boxes));
       sessions.insert(sample.session);
     }
     for (const std::string& session : sessions) {

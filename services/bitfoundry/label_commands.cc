@@ -79,6 +79,7 @@ Result<int> AutoLabel(const Shell& shell, const AutoLabelOptions& options) {
 
 struct LabelOptions {
   std::string project;
+  bool all = false;
   std::string annotator;
   std::string answers;
 };
@@ -331,7 +332,19 @@ Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const LabelO
   return kDone;
 }
 
+Status OpenTasks(const Shell& shell, const LabelOptions& options) {
+  const auto stub = v1::LabelQueue::NewStub(BF_TRY(shell.Door("labelqueue")));
+  v1::OpenTasksRequest request;
+  request.set_project(options.project);
+  v1::OpenTasksResponse response;
+  runtime::Call call(10min);
+  BF_TRY(runtime::FromGrpc(stub->OpenTasks(&call, request, &response)));
+  if (!shell.json) std::printf("%ld tasks opened\n", static_cast<long>(response.opened()));
+  return Status();
+}
+
 Result<int> LabelTasks(const Shell& shell, const LabelOptions& options) {
+  if (options.all) BF_TRY(OpenTasks(shell, options));
   Annotator annotator(BF_TRY(shell.Door("labelqueue")), options);
   return options.answers.empty() ? LabelByHand(shell, annotator)
                                  : LabelFromFile(shell, annotator, options);

@@ -121,6 +121,26 @@ Status Desk::Release(const catalog::TaskLease& lease, const std::string& annotat
       [&](db::Tx& tx) { return catalog::Tasks(tx).Release(lease, annotator); });
 }
 
+Result<int64_t> Desk::OpenAll(const std::string& project) {
+  constexpr int kPage = 500;
+  int64_t opened = 0;
+  for (int64_t after = 0;;) {
+    const auto page =
+        BF_TRY(database_.Transact([&](db::Tx& tx) -> Result<std::vector<catalog::Sample>> {
+          const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(project));
+          auto samples = BF_TRY(catalog::Samples(tx).List(found.id, after, kPage));
+          for (const catalog::Sample& sample : samples) {
+            if (sample.class_index.has_value()) continue;
+            opened += BF_TRY(labels::RequestOpinions(tx, found, sample.id, /*slots=*/1,
+                                                     /*priority=*/0));
+          }
+          return samples;
+        }));
+    if (page.empty()) return opened;
+    after = page.back().id;
+  }
+}
+
 Result<Desk::Listing> Desk::List(const std::string& project, bool open_only, int64_t after,
                                  int limit) {
   return database_.Transact([&](db::Tx& tx) -> Result<Listing> {

@@ -55,6 +55,9 @@ class Desk {
 
   Status Release(const catalog::TaskLease& lease, const std::string& annotator);
 
+  // Opens a task for every sample without label or task; returns how many.
+  Result<int64_t> OpenAll(const std::string& project);
+
   struct Listing {
     std::vector<catalog::Task> tasks;
     int64_t open_tasks = 0;

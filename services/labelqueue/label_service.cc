@@ -135,6 +135,14 @@ grpc::Status LabelService::ReleaseTask(grpc::ServerContext*, const v1::ReleaseTa
   return runtime::ToGrpc(desk_.Release(FromMessage(request->lease()), request->annotator()));
 }
 
+grpc::Status LabelService::OpenTasks(grpc::ServerContext*, const v1::OpenTasksRequest* request,
+                                     v1::OpenTasksResponse* response) {
+  const Result<int64_t> opened = desk_.OpenAll(request->project());
+  if (!opened.ok()) return runtime::ToGrpc(opened.status());
+  response->set_opened(*opened);
+  return grpc::Status::OK;
+}
+
 grpc::Status LabelService::ListTasks(grpc::ServerContext*, const v1::ListTasksRequest* request,
                                      v1::ListTasksResponse* response) {
   const Result<runtime::Page> page = runtime::ReadPage(request->page_size(), request->page_token());

@@ -30,6 +30,8 @@ class LabelService final : public v1::LabelQueue::Service {
                         v1::SkipTaskResponse* response) override;
   grpc::Status ReleaseTask(grpc::ServerContext*, const v1::ReleaseTaskRequest* request,
                            v1::ReleaseTaskResponse* response) override;
+  grpc::Status OpenTasks(grpc::ServerContext*, const v1::OpenTasksRequest* request,
+                         v1::OpenTasksResponse* response) override;
   grpc::Status ListTasks(grpc::ServerContext*, const v1::ListTasksRequest* request,
                          v1::ListTasksResponse* response) override;
 

@@ -17,8 +17,9 @@ constexpr runtime::Option kLeaseSeconds{
 
 Status Run(runtime::Process& process) {
   const int64_t lease_seconds = BF_TRY(process.options.Integer(kLeaseSeconds, 3, 3600));
-  const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
   db::Database database(process.options.Text(runtime::kPgDsn));
+  BF_TRY(db::CheckSchema(database));
+  const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
   jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
 
   trainer::RunDesk runs(database);

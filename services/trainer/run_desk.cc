@@ -54,6 +54,7 @@ Result<RunState> RunDesk::Create(const Wanted& wanted) {
                                  : BF_TRY(bnn::ParseRecipe(wanted.recipe_json));
   return database_.Transact([&](db::Tx& tx) -> Result<RunState> {
     const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(wanted.project));
+    BF_TRY(bnn::SummedPixels(recipe, project.height, project.width, project.channels).status());
     const catalog::Snapshot snapshot = BF_TRY(SnapshotOf(tx, project, wanted.snapshot));
     if (!wanted.suite.empty()) BF_TRY(catalog::Suites(tx).Get(wanted.suite));
 

@@ -309,12 +309,14 @@ TEST_F(LabellerTest, WhatACrashedAttemptReservedStaysSpent) {
   EXPECT_EQ(stub_.calls, 1);
 }
 
-TEST_F(LabellerTest, AProjectOfOtherClassesIsSaidToBeSoBeforeAnythingIsSpent) {
+TEST_F(LabellerTest, InAProjectOfOtherClassesPeopleAreAskedAndNothingIsSpent) {
   project_ = AddProject("cats", {"cat", "dog"});
   AddImage();
   EXPECT_EQ(*desk_->Start("cats", 0, 0), 1);
-  EXPECT_EQ(Work("label").reason(), "CLASSES");
+  EXPECT_THAT(Work("label"), IsOk());
   EXPECT_EQ(stub_.calls, 0);
+  EXPECT_EQ(Count("tasks WHERE closed_at IS NULL"), "1");
+  EXPECT_EQ(Count("answers"), "0");
 }
 
 TEST_F(LabellerTest, OnceASessionIsKnownItsPeopleAreDescribed) {

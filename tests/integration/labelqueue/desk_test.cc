@@ -63,6 +63,30 @@ TEST_F(DeskTest, WhoeverAnsweredASampleElsewhereIsNotAskedAboutIt) {
 }
 
 // Six people answer thirty tasks of two slots each, three at a time, until none is open.
+TEST_F(DeskTest, EverySampleWithoutALabelOrATaskCanBeAskedAboutAtOnce) {
+  AddTask();
+  AddTask();
+  ASSERT_THAT(Submit(Lease("anna"), "anna"), IsOk());  // one has a label now, one a task
+  AddSample(catalog::Part::kTrain, digest());
+  AddSample(catalog::Part::kTest, digest());
+  EXPECT_EQ(*desk().OpenAll("gate"), 2);
+  EXPECT_EQ(*desk().OpenAll("gate"), 0);
+  EXPECT_EQ(LeaseUpTo(100, "berta").size(), 3U);
+  EXPECT_EQ(desk().OpenAll("none").status().reason(), "PROJECT_NOT_FOUND");
+}
+
+TEST_F(DeskTest, TasksCanBeLeasedByTheirSamplesNames) {
+  for (int i = 0; i < 3; ++i) AddTask();
+  const std::string last = LeaseUpTo(3, "anna")[2].sample;
+  const auto handout = desk().Lease("gate", "anna", 3, {last, "no such sample"});
+  ASSERT_THAT(handout, IsOk());
+  ASSERT_EQ(handout->tasks.size(), 1U);
+  EXPECT_EQ(handout->tasks[0].sample, last);
+  EXPECT_TRUE(desk().Lease("gate", "berta", 3, {last})->tasks.empty());
+  ExpireAll();
+  EXPECT_EQ(desk().Lease("gate", "berta", 3, {last})->tasks.size(), 1U);
+}
+
 class CrowdTest : public DeskTest {
  protected:
   static constexpr int kTasks = 30, kSlots = 2, kPeople = 6;

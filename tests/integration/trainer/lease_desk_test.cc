@@ -47,7 +47,7 @@ class LeaseDeskTest : public testing::PostgresTest {
     suite_ = *store_->Put("suite");
     ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
       const auto project = BF_TRY(catalog::Projects(tx).Create(
-          {.name = "door", .classes = {"no", "yes"}, .height = 8, .width = 8, .channels = 1}));
+          {.name = "door", .classes = {"no", "yes"}, .height = 64, .width = 64, .channels = 1}));
       BF_TRY(catalog::Suites(tx).Add({suite_, "door.yaml", "tests: []"}));
       return catalog::Snapshots(tx).Add({.digest = snapshot_,
                                          .pixels_digest = *store_->Put("pixels"),
@@ -138,6 +138,10 @@ TEST_F(LeaseDeskTest, TheSameSnapshotAndRecipeAreOneRun) {
 TEST_F(LeaseDeskTest, ABadRecipeAndAMissingSnapshotAreRefused) {
   RunDesk desk(database());
   EXPECT_EQ(desk.Create({.project = "door", .recipe_json = R"({"epohcs": 3})"}).status().reason(),
+            "BAD_RECIPE");
+  const std::string no_pixel =
+      R"({"name":"x","stem":{"stride":2},"blocks":[{"pool":true},{"pool":true},{"pool":true},{"pool":true},{"pool":true},{"pool":true}]})";
+  EXPECT_EQ(desk.Create({.project = "door", .recipe_json = no_pixel}).status().reason(),
             "BAD_RECIPE");
   EXPECT_EQ(desk.Create({.project = "door", .snapshot = "none"}).status().reason(),
             "SNAPSHOT_NOT_FOUND");
