@@ -34,7 +34,7 @@ class LeasesServiceTest : public testing::PostgresTest {
     stub_ = v1::TrainingLeases::NewStub(runtime::Connect("127.0.0.1:" + std::to_string(port)));
     ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
       const auto project = BF_TRY(catalog::Projects(tx).Create(
-          {.name = "door", .classes = {"no", "yes"}, .height = 8, .width = 8, .channels = 1}));
+          {.name = "door", .classes = {"no", "yes"}, .height = 64, .width = 64, .channels = 1}));
       return catalog::Snapshots(tx).Add({.digest = *store_->Put("rows"),
                                          .pixels_digest = *store_->Put("pixels"),
                                          .project_id = project.id,
