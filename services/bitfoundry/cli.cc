@@ -62,6 +62,27 @@ void PrintTable(const std::vector<std::vector<std::string>>& rows) {
   }
 }
 
+// Where the first character begins that is not UTF-8 (RFC 3629); the text's size if all are.
+static size_t FirstNotUtf8(const std::string& text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto byte = [&](size_t i) {
+      return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+    };
+    const unsigned lead = byte(0);
+    const size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    bool good = length > 0 && lead < 0xF5;
+    for (size_t i = 1; i < length; ++i) good = good && (byte(i) & 0xC0) == 0x80;
+    // Too long a form, a surrogate, above U+10FFFF.
+    if (lead == 0xE0) good = good && byte(1) >= 0xA0;
+    if (lead == 0xED) good = good && byte(1) < 0xA0;
+    if (lead == 0xF0) good = good && byte(1) >= 0x90;
+    if (lead == 0xF4) good = good && byte(1) < 0x90;
+    if (!good) return at;
+    at += length;
+  }
+  return text.size();
+}
+
 std::string NewRequestId() {
   std::random_device random;
   std::string id;
@@ -91,6 +112,16 @@ Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_b
   file.read(bytes.data(), static_cast<std::streamsize>(size));
   if (!file) return Status(Code::kUnavailable, path.string() + ": cannot be read");
   return bytes;
+}
+
+Result<std::string> ReadSuite(const std::filesystem::path& path) {
+  constexpr uint64_t kMaxSuiteBytes = 256 << 10;
+  std::string text = BF_TRY(ReadFile(path, kMaxSuiteBytes));
+  if (const size_t at = FirstNotUtf8(text); at != text.size()) {
+    return Status(Code::kInvalidArgument, "SUITE_INVALID",
+                  path.string() + ": not UTF-8 at byte " + std::to_string(at));
+  }
+  return text;
 }
 
 Status WhileUnavailable(const std::function<grpc::Status()>& call) {

@@ -74,6 +74,10 @@ std::string NewRequestId();
 // A whole file. Errors: kNotFound; kFailedPrecondition above `limit_bytes`.
 Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes);
 
+// A suite of data unit tests. Errors: as ReadFile; kInvalidArgument SUITE_INVALID where it is not
+// UTF-8, which the doors would refuse without saying where.
+Result<std::string> ReadSuite(const std::filesystem::path& path);
+
 // Calls again, for at most a minute, while the answer is UNAVAILABLE: a door that is being started
 // again is no reason to give up a wait. `call` makes a new context each time.
 Status WhileUnavailable(const std::function<grpc::Status()>& call);

@@ -34,8 +34,9 @@ Result<int> CreateProject(const Shell& shell, const ProjectOptions& options) {
   request.set_request_id(NewRequestId());
   request.set_name(options.name);
   for (const std::string& name : options.classes) request.add_classes(name);
-  int height = 0, width = 0, channels = 0;
-  if (std::sscanf(options.input.c_str(), "%dx%dx%d", &height, &width, &channels) != 3) {
+  int height = 0, width = 0, channels = 0, length = 0;
+  if (std::sscanf(options.input.c_str(), "%dx%dx%d%n", &height, &width, &channels, &length) != 3 ||
+      static_cast<size_t>(length) != options.input.size()) {
     return Status(Code::kInvalidArgument, "--input " + options.input + ": write it as 64x64x1");
   }
   request.mutable_input()->set_height(height);

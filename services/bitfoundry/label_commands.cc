@@ -213,7 +213,9 @@ Result<bool> Ask(Annotator& annotator, const v1::LeasedTask& task,
                 prompt.c_str());
     std::fflush(stdout);
     std::string said;
-    if (!std::getline(std::cin, said) || said == "q") {
+    const bool there = static_cast<bool>(std::getline(std::cin, said));
+    if (!there || said == "q") {
+      if (!there) std::printf("\n");  // the prompt's line ends, as with Enter
       BF_TRY(annotator.Release(task.lease()));
       return false;
     }
@@ -228,6 +230,8 @@ Result<bool> Ask(Annotator& annotator, const v1::LeasedTask& task,
       BF_TRY(annotator.Answer(task.lease(), static_cast<uint32_t>(index)));
       return true;
     }
+    std::printf("'%s' is none of these: type a number or a letter from the line below\n",
+                said.c_str());
   }
 }
 

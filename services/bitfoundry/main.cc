@@ -1,9 +1,11 @@
 // bitfoundry: the command line of the factory.
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "services/bitfoundry/cli.h"
 
@@ -21,7 +23,9 @@ std::string DefaultData() {
 
 int Report(const cli::Shell& shell, const Status& status) {
   if (shell.json) {
-    std::printf("{\"error\":{\"reason\":%s,\"message\":%s}}\n", cli::Quote(status.reason()).c_str(),
+    const std::string code = Status(status.code(), "").reason();
+    std::printf("{\"error\":{\"code\":%s,\"reason\":%s,\"message\":%s}}\n",
+                cli::Quote(code).c_str(), cli::Quote(status.reason()).c_str(),
                 cli::Quote(status.message()).c_str());
   } else {
     std::fprintf(stderr, "bitfoundry: %s [%s]\n", status.message().c_str(),
@@ -56,9 +60,13 @@ int main(int argc, char** argv) try {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    if (code == 0) return cli::kDone;
-    return shell.error_code == cli::kFailed ? cli::kBadUsage : shell.error_code;
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help
+    if (shell.error_code == cli::kFailed) shell.error_code = cli::kBadUsage;
+    // The parser may have stopped before it came to --json.
+    shell.json = std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--json"; });
+    if (shell.json) return Report(shell, {Code::kInvalidArgument, "USAGE", e.what()});
+    app.exit(e);
+    return shell.error_code;
   }
   shell.data = std::filesystem::absolute(shell.data);
   const Result<int> done = shell.chosen();

@@ -10,6 +10,7 @@
 #include "bitfoundry/v1/trainer.grpc.pb.h"
 #include "images/codec.h"
 #include "images/image.h"
+#include "packed/bundle.h"
 #include "packed/format.h"
 #include "packed/interpreter.h"
 #include "services/bitfoundry/cli.h"
@@ -69,7 +70,7 @@ Status Watch(v1::Trainer::Stub& stub, const Shell& shell, v1::Run& run) {
 // Gives the evaluator a suite to keep; returns its digest.
 Result<std::string> KeepSuite(const Shell& shell, const std::string& path) {
   v1::CreateSuiteRequest request;
-  request.set_suite_yaml(BF_TRY(ReadFile(path, kMaxTextBytes)));
+  request.set_suite_yaml(BF_TRY(ReadSuite(path)));
   request.set_suite_name(fs::path(path).filename().string());
   const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
   v1::Suite suite;
@@ -221,6 +222,20 @@ Result<int> Inspect(const Shell& shell, const FileOptions& options) {
   return kDone;
 }
 
+// The names of the model's classes, from the manifest that an artefact has beside it; none if there
+// is no manifest of this model.
+std::vector<std::string> ClassesOf(const std::string& model) {
+  const auto bytes = ReadFile(model, kMaxArtefactBytes);
+  const auto text = ReadFile(fs::path(model).parent_path() / "manifest.json", kMaxTextBytes);
+  if (!bytes.ok() || !text.ok()) return {};
+  const auto manifest = packed::ParseManifest(*text);
+  if (!manifest.ok()) return {};
+  for (const packed::ManifestFile& file : manifest->files) {
+    if (file.digest == Sha256(*bytes)) return manifest->provenance.classes;
+  }
+  return {};
+}
+
 Result<int> RunModel(const Shell& shell, const FileOptions& options) {
   const packed::Network network = BF_TRY(Load(options.model));
   const images::Image image =
@@ -231,13 +246,16 @@ Result<int> RunModel(const Shell& shell, const FileOptions& options) {
   packed::Interpreter interpreter = BF_TRY(packed::Interpreter::Make(network));
   const auto logits = BF_TRY(interpreter.Run(input.pixels));
   const size_t winner = packed::Winner(logits);
+  const std::vector<std::string> classes = ClassesOf(options.model);
+  const std::string name = winner < classes.size() ? classes[winner] : std::to_string(winner);
   if (shell.json) {
     const ordered_json all = {{"class", winner},
+                              {"name", name},
                               {"logits", std::vector<int32_t>(logits.begin(), logits.end())}};
     std::printf("%s\n", all.dump().c_str());
     return kDone;
   }
-  std::printf("class %zu; logits", winner);
+  std::printf("class %s; logits", name.c_str());
   for (const int32_t logit : logits) std::printf(" %d", logit);
   std::printf("\n");
   return kDone;

@@ -14,7 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kNoVerdict = 3;
-constexpr uint64_t kMaxSuiteBytes = 256 << 10;
 
 struct VerdictOptions {
   std::string artefact;
@@ -48,6 +47,10 @@ Status SaveReport(v1::Evaluator::Stub& stub, int64_t verdict, const std::string&
 
 Result<int> Show(const Shell& shell, const VerdictOptions& options, v1::Evaluator::Stub& stub,
                  const v1::Verdict& verdict) {
+  if (verdict.outcome() == v1::OUTCOME_UNSPECIFIED) {
+    return Status(Code::kInternal, "NO_OUTCOME",
+                  "the evaluator says that it is done but gave no verdict: ask again");
+  }
   const std::string form = shell.json ? "json" : options.format;
   std::printf("%s", BF_TRY(FormatVerdict(verdict, form)).c_str());
   if (!options.junit.empty()) {
@@ -84,7 +87,7 @@ Result<v1::Verdict> Await(v1::Evaluator::Stub& stub, const v1::GetVerdictRequest
 Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   v1::CreateEvaluationRequest request;
   request.set_artefact(options.artefact);
-  request.set_suite_yaml(BF_TRY(ReadFile(options.suite_file, kMaxSuiteBytes)));
+  request.set_suite_yaml(BF_TRY(ReadSuite(options.suite_file)));
   request.set_suite_name(std::filesystem::path(options.suite_file).filename().string());
   request.set_snapshot(options.snapshot);
   const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
