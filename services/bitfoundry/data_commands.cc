@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <span>
 #include <sstream>
 
 #include "bitfoundry/v1/ingestion.grpc.pb.h"
@@ -21,6 +25,7 @@ constexpr size_t kChunkBytes = 1 << 20;
 constexpr size_t kMaxBatchImages = 1000;
 constexpr uint64_t kMaxImageBytes = 16 << 20;
 constexpr uint64_t kMaxVideoBytes = 256 << 20;
+constexpr int kNamesShown = 5;
 constexpr uint64_t kMaxLabelsBytes = 64 << 20;
 
 struct ProjectOptions {
@@ -113,12 +118,12 @@ Result<v1::Capture> CaptureOf(const IngestOptions& options) {
 
 struct Label {
   std::string name;
-  bool has_window = false;
-  v1::Window window;
+  std::optional<v1::Window> window;
 };
 
 // "name,label" or "name,label,x,y,width,height" a line; a first line "name,..." is a heading.
-// Several windows of one image are several lines.
+// Several windows of one image are several lines. A name is a path, taken as it is written but for
+// "." and "..".
 Result<std::multimap<std::string, Label>> ReadLabels(const std::string& path) {
   std::multimap<std::string, Label> labels;
   if (path.empty()) return labels;
@@ -129,32 +134,35 @@ Result<std::multimap<std::string, Label>> ReadLabels(const std::string& path) {
     if (line.empty() || (number == 1 && line.rfind("name,", 0) == 0)) continue;
     std::istringstream fields(line);
     std::string name;
+    std::string rectangle;
     Label label;
     std::getline(fields, name, ',');
     std::getline(fields, label.name, ',');
-    int x = 0, y = 0, width = 0, height = 0;
-    char comma = 0;
-    bool good = !name.empty() && !label.name.empty();
+    bool good = !name.empty() && !label.name.empty() && line.find('"') == std::string::npos;
     if (good && !fields.eof()) {
-      good = bool(fields >> x >> comma >> y >> comma >> width >> comma >> height);
-      label.has_window = true;
-      label.window.set_x(x);
-      label.window.set_y(y);
-      label.window.set_width(width);
-      label.window.set_height(height);
+      std::getline(fields, rectangle);
+      int x = 0, y = 0, width = 0, height = 0, end = 0;
+      good =
+          std::sscanf(rectangle.c_str(), "%d ,%d ,%d ,%d %n", &x, &y, &width, &height, &end) == 4 &&
+          static_cast<size_t>(end) == rectangle.size();
+      v1::Window& window = label.window.emplace();
+      window.set_x(x);
+      window.set_y(y);
+      window.set_width(width);
+      window.set_height(height);
     }
-    if (!good || line.find('"') != std::string::npos) {
+    if (!good) {
       return Status(Code::kInvalidArgument, path + ":" + std::to_string(number) +
                                                 ": not name,label[,x,y,width,height]: " + line);
     }
-    labels.emplace(name, label);
+    labels.emplace(fs::path(name).lexically_normal().string(), label);
   }
   return labels;
 }
 
 struct ImageFile {
   fs::path path;
-  std::string name;  // as in the labels file: relative to the folder that was given
+  std::string name;  // relative to the folder that was given
 };
 
 Result<std::vector<ImageFile>> FindImages(const std::vector<std::string>& paths) {
@@ -167,7 +175,7 @@ Result<std::vector<ImageFile>> FindImages(const std::vector<std::string>& paths)
     }
     for (const auto& entry : fs::recursive_directory_iterator(path)) {
       if (!entry.is_regular_file() || entry.path().filename().string()[0] == '.') continue;
-      images.push_back({entry.path(), fs::relative(entry.path(), path).string()});
+      images.push_back({entry.path(), entry.path().lexically_relative(path).string()});
     }
   }
   std::sort(images.begin(), images.end(),
@@ -175,30 +183,97 @@ Result<std::vector<ImageFile>> FindImages(const std::vector<std::string>& paths)
   return images;
 }
 
+// One image of a batch: a file, or one of the labels of a file.
+struct Item {
+  const ImageFile* file;
+  const Label* label;  // null: none
+};
+
+// Each file once for each of its labels, which name it as it was given or relative to its folder.
+// Says on stderr which labels name no file, and adds their count to `unused`.
+std::vector<Item> Match(const std::vector<ImageFile>& files,
+                        const std::multimap<std::string, Label>& labels, int& unused) {
+  std::vector<Item> items;
+  std::set<std::string> used;
+  for (const ImageFile& file : files) {
+    const size_t before = items.size();
+    for (const std::string& name : std::set{file.name, file.path.lexically_normal().string()}) {
+      const auto [begin, end] = labels.equal_range(name);
+      for (auto label = begin; label != end; ++label) items.push_back({&file, &label->second});
+      if (begin != end) used.insert(name);
+    }
+    if (items.size() == before) items.push_back({&file, nullptr});
+  }
+  std::string names;
+  for (const auto& [name, label] : labels) {
+    if (used.contains(name)) continue;
+    if (++unused <= kNamesShown) names += (unused == 1 ? ": " : ", ") + name;
+  }
+  if (unused > 0) {
+    std::fprintf(stderr, "%d labels name no image that was given%s%s\n", unused, names.c_str(),
+                 unused > kNamesShown ? ", ..." : "");
+  }
+  return items;
+}
+
+// What is no UTF-8 is replaced: a protobuf string that holds it is not understood.
+std::string Utf8(const std::string& text) {
+  using Json = nlohmann::json;
+  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 using ImageStream = grpc::ClientWriter<v1::IngestImagesRequest>;
 
-// One file, once for each of its labels. False if the stream is broken: Finish says why.
-Result<bool> SendImage(const ImageFile& image, const IngestOptions& options,
-                       const std::multimap<std::string, Label>& labels, ImageStream& stream) {
-  const std::string bytes = BF_TRY(ReadFile(image.path, kMaxImageBytes + 1));
-  auto [label, end] = labels.equal_range(image.name);
-  do {
-    v1::IngestImagesRequest start;
-    start.mutable_image()->set_name(image.name);
-    if (label != end) {
-      start.mutable_image()->set_label(label->second.name);
-      start.mutable_image()->set_annotator(options.annotator);
-      if (label->second.has_window) *start.mutable_image()->mutable_window() = label->second.window;
-      ++label;
+// False if the stream is broken: Finish says why. Errors: the file cannot be read or is too large.
+Result<bool> SendImage(const Item& item, const std::string& annotator, ImageStream& stream) {
+  const std::string bytes = BF_TRY(ReadFile(item.file->path, kMaxImageBytes));
+  v1::IngestImagesRequest message;
+  v1::ImageStart& start = *message.mutable_image();
+  start.set_name(Utf8(item.file->name));
+  if (item.label != nullptr) {
+    start.set_label(Utf8(item.label->name));
+    start.set_annotator(annotator);
+    if (item.label->window.has_value()) *start.mutable_window() = *item.label->window;
+  }
+  bool open = stream.Write(message);
+  for (size_t at = 0; open && at < bytes.size(); at += kChunkBytes) {
+    message.set_chunk(bytes.substr(at, kChunkBytes));
+    open = stream.Write(message);
+  }
+  return open;
+}
+
+// Sends one call's images. A file that cannot be sent is reported as refused.
+Result<v1::IngestImagesResponse> SendBatch(v1::Ingestion::Stub& stub, const IngestOptions& options,
+                                           std::span<const Item> items) {
+  v1::IngestImagesRequest message;
+  *message.mutable_capture() = BF_TRY(CaptureOf(options));
+  v1::IngestImagesResponse response;
+  v1::IngestImagesResponse unsent;
+  runtime::Call call(10min);
+  const auto stream = stub.IngestImages(&call, &response);
+  bool open = stream->Write(message);
+  int sent = 0;
+  for (const Item& item : items) {
+    if (!open) break;
+    const Result<bool> written = SendImage(item, options.annotator, *stream);
+    if (written.ok()) {
+      open = *written;
+      ++sent;
+      continue;
     }
-    if (!stream.Write(start)) return false;
-    for (size_t at = 0; at < bytes.size(); at += kChunkBytes) {
-      v1::IngestImagesRequest chunk;
-      chunk.set_chunk(bytes.substr(at, kChunkBytes));
-      if (!stream.Write(chunk)) return false;
-    }
-  } while (label != end);
-  return true;
+    v1::Refused& refused = *unsent.add_refused();
+    refused.set_name(Utf8(item.file->name));
+    refused.set_reason(written.status().reason().empty() ? "FILE_UNREADABLE"
+                                                         : written.status().reason());
+    refused.set_message(Utf8(written.status().message()));
+  }
+  message.mutable_end()->set_images(sent);
+  if (open) stream->Write(message);
+  stream->WritesDone();
+  BF_TRY(runtime::FromGrpc(stream->Finish()));
+  response.MergeFrom(unsent);
+  return response;
 }
 
 void Show(const Shell& shell, const v1::IngestImagesResponse& total) {
@@ -216,33 +291,27 @@ void Show(const Shell& shell, const v1::IngestImagesResponse& total) {
 
 Result<int> IngestImages(const Shell& shell, const IngestOptions& options) {
   const auto labels = BF_TRY(ReadLabels(options.labels));
-  const auto images = BF_TRY(FindImages(options.paths));
+  const auto files = BF_TRY(FindImages(options.paths));
+  int unused = 0;
+  const std::vector<Item> items = Match(files, labels, unused);
   const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
   v1::IngestImagesResponse total;
-  for (size_t first = 0; first < images.size(); first += kMaxBatchImages) {
-    v1::IngestImagesRequest head;
-    *head.mutable_capture() = BF_TRY(CaptureOf(options));
-    v1::IngestImagesResponse response;
-    runtime::Call call(10min);
-    const auto stream = stub->IngestImages(&call, &response);
-    bool open = stream->Write(head);
-    for (size_t i = first; open && i < std::min(first + kMaxBatchImages, images.size()); ++i) {
-      open = BF_TRY(SendImage(images[i], options, labels, *stream));
-    }
-    stream->WritesDone();
-    BF_TRY(runtime::FromGrpc(stream->Finish()));
+  for (std::span<const Item> rest(items); !rest.empty();) {
+    const size_t count = std::min(kMaxBatchImages, rest.size());
+    const auto response = BF_TRY(SendBatch(*stub, options, rest.first(count)));
     total.set_accepted(total.accepted() + response.accepted());
     total.set_duplicates(total.duplicates() + response.duplicates());
     total.mutable_refused()->MergeFrom(response.refused());
+    rest = rest.subspan(count);
   }
   Show(shell, total);
-  return total.refused().empty() ? kDone : kFailed;
+  return total.refused().empty() && unused == 0 ? kDone : kFailed;
 }
 
 Result<v1::VideoStart> VideoStartOf(const IngestOptions& options) {
   v1::VideoStart start;
   *start.mutable_capture() = BF_TRY(CaptureOf(options));
-  start.set_name(fs::path(options.paths.at(0)).filename().string());
+  start.set_name(Utf8(fs::path(options.paths.at(0)).filename().string()));
   start.set_from_frame(options.from);
   start.set_to_frame(options.to);
   start.set_step(options.step);
@@ -265,6 +334,7 @@ Result<int> IngestVideo(const Shell& shell, const IngestOptions& options) {
   const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
   v1::IngestVideoRequest request;
   *request.mutable_video() = BF_TRY(VideoStartOf(options));
+  request.mutable_video()->set_total_bytes(static_cast<int64_t>(bytes.size()));
   runtime::Call call(30min);
   const auto stream = stub->IngestVideo(&call);
   bool open = stream->Write(request);
@@ -339,7 +409,9 @@ void AddIngest(CLI::App& app, Shell& shell) {
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
   ingest->add_option("--tag", o->tags, "key=value, on every sample; repeat for more");
-  ingest->add_option("--labels", o->labels, "CSV: name,label[,x,y,width,height]");
+  ingest->add_option("--labels", o->labels,
+                     "CSV: name,label[,x,y,width,height]; a name is a path as\n"
+                     "given to PATH, or relative to the folder given");
   ingest->add_option("--annotator", o->annotator, "Who says what --labels says")
       ->capture_default_str();
   ingest->add_flag("--video", o->video, "PATH is a video; its frames are the images");

@@ -4,6 +4,7 @@
 
 #include "catalog/requests.h"
 #include "images/codec.h"
+#include "runtime/stream.h"
 
 namespace bitfoundry::ingestion {
 namespace {
@@ -76,6 +77,12 @@ Status Batch::Open(const v1::Capture& capture) {
 Status Batch::Add(const v1::IngestImagesRequest& message) {
   if (message.has_capture()) return Open(message.capture());
   if (!capture_.has_value()) return OutOfOrder("a capture comes first");
+  if (ended_) return OutOfOrder("nothing comes after the end");
+  if (message.has_end()) {
+    BF_TRY(runtime::CheckWhole(false, images_, message.end().images(), "images"));
+    ended_ = true;
+    return Close();
+  }
   if (message.has_image()) {
     BF_TRY(Close());
     if (++images_ > kMaxBatch) {
@@ -129,7 +136,10 @@ Status Batch::Close() {
 Result<v1::IngestImagesResponse> Batch::Finish() {
   if (answered_.has_value()) return *answered_;
   if (!capture_.has_value()) return OutOfOrder("a capture comes first");
-  BF_TRY(Close());
+  if (!ended_) {
+    return Status(Code::kInvalidArgument, "STREAM_CUT",
+                  "no end came; the images before are taken, the same call again takes the rest");
+  }
   const std::string answer =
       BF_TRY(Remember(database_, request_id_, kMethod, response_.SerializeAsString()));
   BF_CHECK(response_.ParseFromString(answer));

@@ -35,7 +35,7 @@ class Batch {
   //
   // Errors:
   //   kInvalidArgument    STREAM_ORDER, CHUNK_TOO_LARGE, BATCH_TOO_LARGE (over kMaxBatch images),
-  //                       or the capture is wrong
+  //                       STREAM_CUT (the end counts other images), or the capture is wrong
   //   kNotFound           no such project
   //   kResourceExhausted  QUEUE_FULL
   Status Add(const v1::IngestImagesRequest& message);
@@ -43,7 +43,8 @@ class Batch {
   // True once the answer is known without the rest: this request_id was answered before.
   bool answered() const { return answered_.has_value(); }
 
-  // Call once, last. Errors are those of Add.
+  // Call once, last. Nothing is remembered, and the image that is open is not taken, if no end has
+  // come: STREAM_CUT. Other errors are those of Add.
   Result<v1::IngestImagesResponse> Finish();
 
  private:
@@ -59,6 +60,7 @@ class Batch {
   std::optional<v1::ImageStart> image_;  // open: its bytes are arriving
   std::string bytes_;                    // cut off one byte past the limit
   int images_ = 0;
+  bool ended_ = false;
   v1::IngestImagesResponse response_;
 };
 

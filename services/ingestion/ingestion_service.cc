@@ -9,6 +9,7 @@
 #include "images/codec.h"
 #include "runtime/error.h"
 #include "runtime/page.h"
+#include "runtime/stream.h"
 #include "services/ingestion/batch.h"
 #include "services/ingestion/pixels.h"
 
@@ -30,6 +31,8 @@ class Spool {
   }
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
+
+  int64_t size() const { return size_; }
 
   // Opens the file anew, from its start, for as long as this lives.
   std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
@@ -122,7 +125,7 @@ void IngestionService::Count(const Counts& counts) {
   duplicates_.Increment(counts.duplicates);
 }
 
-grpc::Status IngestionService::IngestImages(grpc::ServerContext*,
+grpc::Status IngestionService::IngestImages(grpc::ServerContext* context,
                                             grpc::ServerReader<v1::IngestImagesRequest>* reader,
                                             v1::IngestImagesResponse* response) {
   Batch batch(database_, intake_);
@@ -130,6 +133,9 @@ grpc::Status IngestionService::IngestImages(grpc::ServerContext*,
   while (!batch.answered() && reader->Read(&message)) {
     const Status status = batch.Add(message);
     if (!status.ok()) return runtime::ToGrpc(status);
+  }
+  if (context->IsCancelled()) {
+    return runtime::ToGrpc({Code::kCancelled, "STREAM_CUT", "the caller has gone"});
   }
   const Result<v1::IngestImagesResponse> answer = batch.Finish();
   if (!answer.ok()) return runtime::ToGrpc(answer.status());
@@ -142,11 +148,11 @@ grpc::Status IngestionService::IngestImages(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status IngestionService::IngestVideo(grpc::ServerContext*, VideoStream* stream) {
-  return runtime::ToGrpc(TakeVideo(*stream));
+grpc::Status IngestionService::IngestVideo(grpc::ServerContext* context, VideoStream* stream) {
+  return runtime::ToGrpc(TakeVideo(*context, *stream));
 }
 
-Status IngestionService::TakeVideo(VideoStream& stream) {
+Status IngestionService::TakeVideo(const grpc::ServerContext& context, VideoStream& stream) {
   v1::IngestVideoRequest message;
   if (!stream.Read(&message) || !message.has_video()) {
     return {Code::kInvalidArgument, "STREAM_ORDER", "the start of a video comes first"};
@@ -168,6 +174,7 @@ Status IngestionService::TakeVideo(VideoStream& stream) {
     }
     BF_TRY(spool.Add(message.chunk()));
   }
+  BF_TRY(runtime::CheckWhole(context.IsCancelled(), spool.size(), start.total_bytes(), "bytes"));
   const FrameRange range{start.from_frame(), start.to_frame(),
                          start.step() == 0 ? 1 : start.step()};
   const Counts counts = BF_TRY(intake_.TakeVideo(

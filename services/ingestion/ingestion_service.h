@@ -33,7 +33,7 @@ class IngestionService final : public v1::Ingestion::Service {
   IngestionService(db::Database& database, const blobs::Store& store, Intake& intake,
                    prometheus::Registry& metrics, prometheus::Family<prometheus::Counter>& samples);
   void Count(const Counts& counts);
-  Status TakeVideo(VideoStream& stream);
+  Status TakeVideo(const grpc::ServerContext& context, VideoStream& stream);
   Status ListPage(const v1::ListSamplesRequest& request, v1::ListSamplesResponse& response);
   Result<std::string> SamplePng(const v1::ReadSampleImageRequest& request);
 

@@ -2,6 +2,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
 #include <opencv2/imgproc.hpp>
@@ -10,6 +11,7 @@
 
 #include "images/codec.h"
 #include "runtime/client.h"
+#include "services/bitfoundry/cli.h"
 #include "services/ingestion/ingestion_service.h"
 #include "services/ingestion/project_service.h"
 #include "services/ingestion/snapshot_service.h"
@@ -64,7 +66,8 @@ class IngestionTest : public testing::PostgresTest {
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     server_ = builder.BuildAndStart();
-    const auto channel = runtime::Connect("127.0.0.1:" + std::to_string(port));
+    address_ = "127.0.0.1:" + std::to_string(port);
+    const auto channel = runtime::Connect(address_);
     projects_ = v1::Projects::NewStub(channel);
     ingestion_ = v1::Ingestion::NewStub(channel);
     snapshots_ = v1::Snapshots::NewStub(channel);
@@ -104,6 +107,13 @@ class IngestionTest : public testing::PostgresTest {
   Result<v1::IngestImagesResponse> Ingest(const std::vector<Item>& items,
                                           const std::string& request_id = "",
                                           v1::Part part = v1::PART_TRAIN) {
+    return Send(items, static_cast<int>(items.size()), request_id, part);
+  }
+
+  // `counted` is what the end says; negative: no end.
+  Result<v1::IngestImagesResponse> Send(const std::vector<Item>& items, int counted,
+                                        const std::string& request_id,
+                                        v1::Part part = v1::PART_TRAIN) {
     Call call;
     v1::IngestImagesResponse response;
     const auto writer = ingestion_->IngestImages(&call, &response);
@@ -129,6 +139,10 @@ class IngestionTest : public testing::PostgresTest {
         writer->Write(message);
       }
     }
+    if (counted >= 0) {
+      message.mutable_end()->set_images(counted);
+      writer->Write(message);
+    }
     writer->WritesDone();
     BF_TRY(FromGrpc(writer->Finish()));
     return response;
@@ -150,13 +164,15 @@ class IngestionTest : public testing::PostgresTest {
   }
 
   Result<v1::IngestVideoResponse> IngestVideo(const std::string& bytes,
-                                              const std::string& request_id = "") {
+                                              const std::string& request_id = "",
+                                              size_t missing = 0) {
     Call call;
     const auto stream = ingestion_->IngestVideo(&call);
     v1::IngestVideoRequest message;
     v1::VideoStart& start = *message.mutable_video();
     *start.mutable_capture() = CaptureOf(request_id, v1::PART_TRAIN);
     start.set_step(4);
+    start.set_total_bytes(static_cast<int64_t>(bytes.size() + missing));
     start.mutable_windows()->set_per_frame(5);
     start.mutable_windows()->set_aimed_share(0.6);
     start.mutable_windows()->set_seed(1);
@@ -206,6 +222,24 @@ class IngestionTest : public testing::PostgresTest {
     return snapshot;
   }
 
+  // What `bitfoundry ingest gate ARGUMENTS` exits with, or fails with.
+  Result<int> Cli(const std::string& arguments) {
+    setenv("BF_INGESTION", address_.c_str(), 1);
+    CLI::App app;
+    cli::Shell shell;
+    cli::AddDataCommands(app, shell);
+    app.parse("ingest gate " + arguments);
+    return shell.chosen();
+  }
+
+  // Writes FOLDER/shots/NAME; returns its path.
+  std::string Shot(const std::string& name, const std::string& bytes) {
+    const auto path = folder_ / "shots" / name;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << bytes;
+    return path.string();
+  }
+
   std::string Samples() { return One("SELECT count(*) FROM samples"); }
   std::string LabelJobs() { return One("SELECT count(*) FROM jobs WHERE kind = 'label'"); }
 
@@ -218,6 +252,7 @@ class IngestionTest : public testing::PostgresTest {
   std::unique_ptr<IngestionService> ingestion_service_;
   std::unique_ptr<SnapshotService> snapshot_service_;
   std::unique_ptr<grpc::Server> server_;
+  std::string address_;
   std::unique_ptr<v1::Projects::Stub> projects_;
   std::unique_ptr<v1::Ingestion::Stub> ingestion_;
   std::unique_ptr<v1::Snapshots::Stub> snapshots_;
@@ -323,6 +358,30 @@ TEST_F(IngestionTest, ARequestThatDiedHalfWayIsCompletedByTheNextOne) {
   EXPECT_EQ(again->accepted(), 1);
   EXPECT_EQ(again->duplicates(), 1);
   EXPECT_EQ(Samples(), "2");
+}
+
+TEST_F(IngestionTest, AStreamThatWasCutIsNotAnsweredAndTheSameRequestTakesTheRest) {
+  const std::vector<Item> items{{"a.png", Png(1)}, {"b.png", Png(2)}};
+  EXPECT_EQ(Send(items, -1, kRequestId).status().reason(), "STREAM_CUT");
+  EXPECT_EQ(Send(items, 3, kRequestId).status().reason(), "STREAM_CUT");
+  EXPECT_EQ(Samples(), "1");  // what was open at the cut may lack its tail
+  const auto whole = Ingest(items, kRequestId);
+  ASSERT_THAT(whole, IsOk());
+  EXPECT_EQ(whole->accepted(), 1);
+  EXPECT_EQ(Samples(), "2");
+}
+
+TEST_F(IngestionTest, ANameThatIsNoTextCutsTheStreamAndIsNotTakenForItsEnd) {
+  EXPECT_FALSE(Ingest({{"a.png", Png(1)}, {"b\xff.png", Png(2)}}, kRequestId).ok());
+  const auto renamed = Ingest({{"a.png", Png(1)}, {"b.png", Png(2)}}, kRequestId);
+  ASSERT_THAT(renamed, IsOk());
+  EXPECT_EQ(Samples(), "2");
+}
+
+TEST_F(IngestionTest, AVideoThatWasCutIsNotTaken) {
+  EXPECT_EQ(IngestVideo(Video(), kRequestId, 1).status().reason(), "STREAM_CUT");
+  EXPECT_EQ(Samples(), "0");
+  EXPECT_THAT(IngestVideo(Video(), kRequestId), IsOk());
 }
 
 TEST_F(IngestionTest, NothingIsTakenWhileTooManyLabelJobsWait) {
@@ -431,6 +490,53 @@ TEST_F(IngestionTest, ASnapshotFreezesWhatIsLabelledAndTheSameContentIsTheSameSn
   ASSERT_EQ(newest.snapshots_size(), 1);
   EXPECT_EQ(newest.snapshots(0).digest(), newer);
   EXPECT_NE(newest.next_page_token(), "");
+}
+
+TEST_F(IngestionTest, TheCommandReportsAFileThatIsTooLargeAndTakesTheOthers) {
+  Shot("a.png", Png(1));
+  Shot("b\xff.png", Png(2));  // no UTF-8
+  Shot("huge.png", std::string((16 << 20) + 1, 'x'));
+  Shot("z.png", Png(3));
+  ::testing::internal::CaptureStdout();
+  const auto code = Cli((folder_ / "shots").string());
+  const std::string said = ::testing::internal::GetCapturedStdout();
+  ASSERT_THAT(code, IsOk());
+  EXPECT_EQ(*code, cli::kFailed);
+  EXPECT_THAT(said, ::testing::HasSubstr("refused huge.png"));
+  EXPECT_THAT(said, ::testing::HasSubstr("FILE_TOO_LARGE"));
+  EXPECT_THAT(said, ::testing::HasSubstr("3 new, 0 there already, 1 refused"));
+}
+
+TEST_F(IngestionTest, TheCommandMatchesLabelsByPathAndReportsThoseOfNoImage) {
+  const std::string shots = (folder_ / "shots").string();
+  const std::string given = Shot("given.png", Png(1));
+  Shot("deep/relative.png", Png(2));
+  std::filesystem::create_symlink("deep/relative.png", folder_ / "shots" / "link.png");
+  const std::string known = given + ",person\n./deep/relative.png,person,0, 0,20,20 \n";
+  const std::string linked = "link.png,no_person,30,30,20,20\n";
+  EXPECT_EQ(*Cli(shots + " --labels " + Shot("../labels.csv", known + linked)), cli::kDone);
+  EXPECT_EQ(One("SELECT string_agg(class_index::text, ' ' ORDER BY id) FROM answers"), "1 1 0");
+
+  ::testing::internal::CaptureStderr();
+  const auto code = Cli(shots + " --labels " + Shot("../labels.csv", known + "gone.png,person\n"));
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  ASSERT_THAT(code, IsOk());
+  EXPECT_EQ(*code, cli::kFailed);
+  EXPECT_THAT(said, ::testing::HasSubstr("1 labels name no image that was given: gone.png"));
+
+  const auto junk =
+      Cli(shots + " --labels " + Shot("../labels.csv", known + "a,person,1,2,3,4x\n"));
+  EXPECT_THAT(junk.status().message(), ::testing::HasSubstr("labels.csv:3: "));
+}
+
+TEST_F(IngestionTest, TheCommandCutsItsCallsByImagesHoweverManyAFileGives) {
+  const std::string path = Shot("a.png", Png(1));
+  std::string labels;
+  for (int i = 0; i < 1001; ++i) {
+    labels += "a.png,person," + std::to_string(i % 50) + "," + std::to_string(i / 50) + ",32,32\n";
+  }
+  EXPECT_EQ(*Cli(path + " --labels " + Shot("../labels.csv", labels)), cli::kDone);
+  EXPECT_EQ(Samples(), "1001");
 }
 
 }  // namespace
