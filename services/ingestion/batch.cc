@@ -15,7 +15,7 @@ Status OutOfOrder(const std::string& what) {
   return {Code::kInvalidArgument, "STREAM_ORDER", what};
 }
 
-// Who said what of the image. Errors: kInvalidArgument, LABEL_INVALID.
+// Who said what of the image. Errors: kInvalidArgument, LABEL_INVALID or ANNOTATOR_INVALID.
 Result<std::optional<Said>> ReadSaid(const catalog::Project& project, const v1::ImageStart& start) {
   if (start.label().empty()) return std::optional<Said>();
   const auto at = std::find(project.classes.begin(), project.classes.end(), start.label());
@@ -23,9 +23,11 @@ Result<std::optional<Said>> ReadSaid(const catalog::Project& project, const v1::
     return Status(Code::kInvalidArgument, "LABEL_INVALID",
                   "the project has no class '" + start.label() + "'");
   }
-  if (start.annotator().empty() || start.annotator().size() > 128) {
-    return Status(Code::kInvalidArgument, "LABEL_INVALID",
-                  "a label needs an annotator of 1 to 128 bytes");
+  // A person who went by a teacher's name would keep the teacher from answering.
+  if (start.annotator().empty() || start.annotator().size() > 128 ||
+      start.annotator().starts_with("teacher:")) {
+    return Status(Code::kInvalidArgument, "ANNOTATOR_INVALID",
+                  "a label needs an annotator of 1 to 128 bytes, not beginning with teacher:");
   }
   return std::optional<Said>({static_cast<int>(at - project.classes.begin()), start.annotator()});
 }

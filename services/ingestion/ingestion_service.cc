@@ -17,6 +17,8 @@ namespace bitfoundry::ingestion {
 namespace {
 
 constexpr char kVideoMethod[] = "IngestVideo";
+constexpr size_t kMaxPageBytes = 3u << 20;  // a message has at most 4 MiB
+constexpr size_t kFieldBytes = 8;           // at most, around a sample in its page
 
 // A file without a name in the folder for temporary ones: gone with the process, however it ends.
 class Spool {
@@ -87,12 +89,12 @@ v1::Sample ToMessage(const catalog::Sample& sample, const catalog::Project& proj
   message.set_part(sample.part == catalog::Part::kTest ? v1::PART_TEST : v1::PART_TRAIN);
   message.set_camera(sample.camera);
   message.set_session(sample.session);
+  message.set_position(sample.position);
   message.mutable_tags()->insert(sample.tags.begin(), sample.tags.end());
   message.mutable_attributes()->insert(sample.attributes.begin(), sample.attributes.end());
   if (sample.class_index.has_value()) {
     message.set_label(project.classes[static_cast<size_t>(*sample.class_index)]);
     message.set_posterior(sample.posterior);
-    message.set_position(sample.position);
   }
   return message;
 }
@@ -204,11 +206,17 @@ Status IngestionService::ListPage(const v1::ListSamplesRequest& request,
     const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(request.project()));
     const std::vector<catalog::Sample> samples =
         BF_TRY(catalog::Samples(tx).List(project.id, page.cursor, page.limit));
+    size_t bytes = 0;
+    int64_t last = 0;
     for (const catalog::Sample& sample : samples) {
-      *response.add_samples() = ToMessage(sample, project);
+      v1::Sample message = ToMessage(sample, project);
+      bytes += message.ByteSizeLong() + kFieldBytes;
+      if (bytes > kMaxPageBytes) break;
+      *response.add_samples() = std::move(message);
+      last = sample.id;
     }
-    if (std::ssize(samples) == page.limit) {
-      response.set_next_page_token(runtime::NextPage(samples.back().id));
+    if (response.samples_size() < std::ssize(samples) || std::ssize(samples) == page.limit) {
+      response.set_next_page_token(runtime::NextPage(last));
     }
     return {};
   });

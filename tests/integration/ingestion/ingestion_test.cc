@@ -45,6 +45,7 @@ struct Item {
   std::string label = "";
   std::optional<images::Rect> window = std::nullopt;
   std::map<std::string, std::string> tags = {};
+  std::string annotator = "ann";
 };
 
 class IngestionTest : public testing::PostgresTest {
@@ -125,7 +126,7 @@ class IngestionTest : public testing::PostgresTest {
       start.Clear();
       start.set_name(item.name);
       start.set_label(item.label);
-      if (!item.label.empty()) start.set_annotator("ann");
+      if (!item.label.empty()) start.set_annotator(item.annotator);
       start.mutable_tags()->insert(item.tags.begin(), item.tags.end());
       if (item.window.has_value()) {
         start.mutable_window()->set_x(item.window->x);
@@ -384,6 +385,15 @@ TEST_F(IngestionTest, AVideoThatWasCutIsNotTaken) {
   EXPECT_THAT(IngestVideo(Video(), kRequestId), IsOk());
 }
 
+TEST_F(IngestionTest, NobodyAnswersUnderATeachersName) {
+  const auto answer =
+      Ingest({{"a.png", Png(1), "person", std::nullopt, {}, "teacher:centernet@abc"}});
+  ASSERT_THAT(answer, IsOk());
+  ASSERT_EQ(answer->refused_size(), 1);
+  EXPECT_EQ(answer->refused(0).reason(), "ANNOTATOR_INVALID");
+  EXPECT_EQ(One("SELECT count(*) FROM answers"), "0");
+}
+
 TEST_F(IngestionTest, NothingIsTakenWhileTooManyLabelJobsWait) {
   std::vector<Item> items;
   for (int i = 0; i < kMaxWaiting + 1; ++i) items.push_back({std::to_string(i), Png(i)});
@@ -443,6 +453,38 @@ TEST_F(IngestionTest, SamplesAreListedPageByPage) {
   EXPECT_EQ(second->samples(0).name(), Sha256(Png(3)));
   EXPECT_EQ(second->next_page_token(), "");
   EXPECT_THAT(List(2, "garbage"), StatusIs(Code::kInvalidArgument));
+}
+
+TEST_F(IngestionTest, APageOfSamplesFitsIntoAMessageHoweverMuchIsKnownOfThem) {
+  ASSERT_THAT(Ingest({{"a", Png(1)}}), IsOk());
+  Run("INSERT INTO samples (project_id, name, image_digest, part, camera, session, attributes, "
+      "phash)"
+      " SELECT project_id, name || '@' || i, image_digest, part, camera, session, attributes, phash"
+      " FROM samples, generate_series(1, 999) AS i");
+  Run("INSERT INTO sample_tags SELECT id, 'k' || k, repeat('x', 128), 'test' "
+      "FROM samples, generate_series(1, 32) AS k");
+  int seen = 0;
+  std::string token;
+  int pages = 0;
+  do {
+    const auto page = List(1000, token);
+    ASSERT_THAT(page, IsOk());
+    EXPECT_LE(page->ByteSizeLong(), 3u << 20);
+    seen += page->samples_size();
+    token = page->next_page_token();
+    ++pages;
+  } while (!token.empty() && pages < 10);
+  EXPECT_EQ(seen, 1000);
+  EXPECT_GT(pages, 1);
+}
+
+TEST_F(IngestionTest, ASampleTellsItsFrameBeforeItHasALabel) {
+  ASSERT_THAT(IngestVideo(Video()), IsOk());
+  const auto list = List(1000);
+  ASSERT_THAT(list, IsOk());
+  const v1::Sample& last = list->samples(list->samples_size() - 1);
+  EXPECT_EQ(last.label(), "");
+  EXPECT_EQ(last.position(), 8);
 }
 
 TEST_F(IngestionTest, ASnapshotFreezesWhatIsLabelledAndTheSameContentIsTheSameSnapshot) {
