@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "base/trace.h"
+#include "bitfoundry/v1/labelqueue.grpc.pb.h"
 #include "bitfoundry/v1/project.grpc.pb.h"
 #include "runtime/client.h"
 #include "tests/support/status_matchers.h"
@@ -56,7 +57,7 @@ class ServeTest : public ::testing::Test {
     options_ = *Options::Parse(2, arguments, {kListen, kMetrics, kReadyFile});
     server_ = std::jthread([this] {
       Process process{options_, stop_.get_token(), metrics_, "test"};
-      const Status status = Serve(process, {&projects_}, [this] { return Healthy(); });
+      const Status status = Serve(process, {&projects_, &queue_}, [this] { return Healthy(); });
       EXPECT_THAT(status, IsOk());
     });
     while (!std::filesystem::exists(ready_file_)) std::this_thread::sleep_for(5ms);
@@ -102,6 +103,7 @@ class ServeTest : public ::testing::Test {
   std::shared_ptr<prometheus::Registry> metrics_ = std::make_shared<prometheus::Registry>();
   std::atomic<bool> healthy_ = true;
   FakeProjects projects_;
+  v1::LabelQueue::Service queue_;  // answers UNIMPLEMENTED
   std::jthread server_;
   nlohmann::json ready_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -161,6 +163,22 @@ TEST_F(ServeTest, TextWithANulIsRefusedInEveryFieldAndChangesNothing) {
     EXPECT_NE(status.message().find(field), std::string::npos) << status.message();
   }
   EXPECT_EQ(projects_.created, 0);
+}
+
+TEST_F(ServeTest, TextWithANulIsFoundInMapsAndAMessageWithoutIsLetThrough) {
+  const auto queue = v1::LabelQueue::NewStub(channel_);
+  const std::string nul("a\0b", 3);
+  for (const auto& [key, value, reason] :
+       {std::tuple{nul, std::string("x"), "NUL_IN_TEXT"},
+        std::tuple{std::string("light"), nul, "NUL_IN_TEXT"},
+        std::tuple{std::string("light"), std::string("x"), "UNIMPLEMENTED"}}) {
+    v1::SubmitAnswerRequest request;
+    request.mutable_lease();
+    (*request.mutable_tags())[key] = value;
+    v1::SubmitAnswerResponse response;
+    Call call;
+    EXPECT_EQ(FromGrpc(queue->SubmitAnswer(&call, request, &response)).reason(), reason);
+  }
 }
 
 TEST_F(ServeTest, TextThatIsNotUtf8IsRefusedWithAReason) {
