@@ -48,6 +48,7 @@ Status Run(runtime::Process& process) {
   const int64_t price = BF_TRY(process.options.Integer(kPrice, 0, 1'000'000'000));
   const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
   db::Database database(process.options.Text(runtime::kPgDsn), static_cast<int>(2 * workers + 8));
+  BF_TRY(db::CheckSchema(database));
   jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
 
   autolabel::TeacherOptions options;
