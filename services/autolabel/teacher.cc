@@ -86,7 +86,7 @@ Result<std::vector<float>> Values(const inference::ModelInferResponse& response,
   if (response.raw_output_contents_size() == 1 && typed.empty()) {
     const std::string& raw = response.raw_output_contents(0);
     values.resize(raw.size() / sizeof(float));
-    std::memcpy(values.data(), raw.data(), values.size() * sizeof(float));
+    if (!values.empty()) std::memcpy(values.data(), raw.data(), values.size() * sizeof(float));
     if (raw.size() % sizeof(float) != 0) values.clear();
   }
   if (values.size() != count) return Garbage("its data are not of the size that its shape says");

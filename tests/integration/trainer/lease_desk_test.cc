@@ -139,8 +139,9 @@ TEST_F(LeaseDeskTest, ABadRecipeAndAMissingSnapshotAreRefused) {
   RunDesk desk(database());
   EXPECT_EQ(desk.Create({.project = "door", .recipe_json = R"({"epohcs": 3})"}).status().reason(),
             "BAD_RECIPE");
-  const std::string no_pixel =
-      R"({"name":"x","stem":{"stride":2},"blocks":[{"pool":true},{"pool":true},{"pool":true},{"pool":true},{"pool":true},{"pool":true}]})";
+  std::string no_pixel = R"({"name":"x","stem":{"stride":2},"blocks":[{"pool":true})";
+  for (int i = 0; i < 6; ++i) no_pixel += R"(,{"pool":true})";
+  no_pixel += "]}";
   EXPECT_EQ(desk.Create({.project = "door", .recipe_json = no_pixel}).status().reason(),
             "BAD_RECIPE");
   EXPECT_EQ(desk.Create({.project = "door", .snapshot = "none"}).status().reason(),
