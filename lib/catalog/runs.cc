@@ -33,11 +33,11 @@ constexpr char kAddProgress[] = R"sql(
 
 constexpr char kAddCheckpoint[] = R"sql(
   INSERT INTO checkpoints (run_id, step, lease_epoch, blob) VALUES ($1, $2, $3, $4)
-  ON CONFLICT (run_id, step) DO NOTHING
+  ON CONFLICT (run_id, step) DO UPDATE SET lease_epoch = EXCLUDED.lease_epoch, blob = EXCLUDED.blob
 )sql";
 
 constexpr char kNewestCheckpoint[] =
-    "SELECT blob FROM checkpoints WHERE run_id = $1 ORDER BY step DESC LIMIT 1";
+    "SELECT blob FROM checkpoints WHERE run_id = $1 ORDER BY lease_epoch DESC, step DESC LIMIT 1";
 
 constexpr char kAddUpload[] = R"sql(
   INSERT INTO uploads (job_id, lease_epoch, digest, bytes) VALUES ($1, $2, $3, $4)

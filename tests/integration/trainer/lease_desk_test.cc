@@ -225,5 +225,17 @@ TEST_F(LeaseDeskTest, AWorkerThatIsStoppedGivesTheRunBackAtOnceAndUncounted) {
   EXPECT_EQ(Acquire().lease.attempt, 1);
 }
 
+TEST_F(LeaseDeskTest, AWorkerThatStartsAnewReplacesTheCheckpointsBeforeIt) {
+  ASSERT_THAT(Create(), IsOk());
+  const Work first = Acquire();
+  ASSERT_THAT(leases_->SaveCheckpoint(first.lease, 9, *store_->Put("unfit")), IsOk());
+  ASSERT_THAT(leases_->SaveCheckpoint(first.lease, 10, *store_->Put("unfit")), IsOk());
+  ExpireAndFree();
+  const Work second = Acquire();
+  const std::string anew = *store_->Put("anew");
+  ASSERT_THAT(leases_->SaveCheckpoint(second.lease, 9, anew), IsOk());
+  EXPECT_EQ(*leases_->NewestCheckpoint(second.lease), anew);
+}
+
 }  // namespace
 }  // namespace bitfoundry::trainer
