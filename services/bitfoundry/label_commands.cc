@@ -377,6 +377,8 @@ void AddLabelCommands(CLI::App& app, Shell& shell) {
   command->add_option("PROJECT", label->project)->required();
   command->add_option("--annotator", label->annotator, "Who you are; kept with every answer")
       ->capture_default_str();
+  command->add_flag("--all", label->all,
+                    "First ask about every sample that has no label: to do without a teacher");
   command->add_option(
       "--answers", label->answers,
       "Submit prepared answers instead: CSV with the columns sample,answer[,frame]\n"

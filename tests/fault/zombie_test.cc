@@ -57,6 +57,7 @@ std::vector<std::string> TryEverything(const std::string& trainer, const v1::Run
     *request.mutable_lease() = lease;
     request.set_step(1'000'000);
     request.set_chunk("late");
+    request.set_total_bytes(static_cast<int64_t>(request.chunk().size()));
     v1::SaveCheckpointResponse response;
     runtime::Call call;
     const auto writer = stub->SaveCheckpoint(&call, &response);
@@ -68,6 +69,7 @@ std::vector<std::string> TryEverything(const std::string& trainer, const v1::Run
     v1::UploadFileRequest request;
     *request.mutable_lease() = lease;
     request.set_chunk("late");
+    request.set_total_bytes(static_cast<int64_t>(request.chunk().size()));
     v1::UploadFileResponse response;
     runtime::Call call;
     const auto writer = stub->UploadFile(&call, &response);
