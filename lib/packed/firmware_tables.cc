@@ -1,0 +1,146 @@
+#include "packed/firmware_tables.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "packed/network.h"
+
+namespace bitfoundry::packed {
+namespace {
+
+constexpr uint32_t kGroup = 32;          // output channels of a word of bit-sliced weights
+constexpr uint32_t kBlock = 3;           // words of a window that the fast kernel takes at once
+constexpr uint32_t kStemMultiple = 4;    // weights of a word
+constexpr int32_t kStemLimit = 1 << 24;  // beyond what any sum of the stem can reach
+
+uint32_t Groups(uint32_t channels) { return (channels + kGroup - 1) / kGroup; }
+
+uint32_t Bit(uint32_t word, uint32_t bit) { return (word >> bit) & 1; }
+
+// Rows of weights seen from the side: bit i of an input's slice is the weight of channel
+// 32 * group + i, 0 beyond the channels and beyond the row.
+class Slices {
+ public:
+  Slices(std::span<const uint32_t> rows, uint32_t channels)
+      : rows_(rows), channels_(channels), words_(static_cast<uint32_t>(rows.size()) / channels) {}
+
+  uint32_t words() const { return words_; }
+
+  uint32_t At(uint32_t group, uint32_t word, uint32_t bit) const {
+    uint32_t slice = 0;
+    if (word >= words_) return slice;
+    for (uint32_t i = 0; i < kGroup && group * kGroup + i < channels_; ++i) {
+      slice |= Bit(rows_[size_t{group * kGroup + i} * words_ + word], bit) << i;
+    }
+    return slice;
+  }
+
+ private:
+  std::span<const uint32_t> rows_;
+  uint32_t channels_;
+  uint32_t words_;
+};
+
+struct Input {
+  uint32_t word;  // of the block
+  uint32_t bit;
+};
+
+// The three inputs of triple 4 * q + k.
+std::array<Input, 3> Triple(uint32_t q, uint32_t k) {
+  const uint32_t byte = 8 * k;
+  if (q < 6) {
+    const uint32_t first = byte + q % 2 * 3;
+    return {{{q / 2, first}, {q / 2, first + 1}, {q / 2, first + 2}}};
+  }
+  return {{{q - 6, byte + 6}, {q - 6, byte + 7}, {2, byte + q}}};
+}
+
+}  // namespace
+
+uint32_t Planes(uint32_t bits) {
+  return 1 + std::max(6U, static_cast<uint32_t>(std::bit_width(bits)));
+}
+
+std::vector<uint32_t> PackFast(std::span<const uint32_t> rows, uint32_t channels) {
+  const Slices slices(rows, channels);
+  std::vector<uint32_t> tables;
+  for (uint32_t group = 0; group < Groups(channels); ++group) {
+    for (uint32_t block = 0; block < slices.words(); block += kBlock) {
+      for (uint32_t triple = 0; triple < 32; ++triple) {
+        std::array<uint32_t, 3> weights;
+        const auto inputs = Triple(triple / 4, triple % 4);
+        for (size_t i = 0; i < 3; ++i) {
+          weights[i] = slices.At(group, block + inputs[i].word, inputs[i].bit);
+        }
+        for (uint32_t index = 0; index < 8; ++index) {
+          const uint32_t a = weights[0] ^ (0 - Bit(index, 0));
+          const uint32_t b = weights[1] ^ (0 - Bit(index, 1));
+          const uint32_t c = weights[2] ^ (0 - Bit(index, 2));
+          tables.push_back(a ^ b ^ c);
+          tables.push_back((a & b) | (b & c) | (a & c));
+        }
+      }
+    }
+  }
+  return tables;
+}
+
+std::vector<uint32_t> PackLean(std::span<const uint32_t> rows, uint32_t channels) {
+  const Slices slices(rows, channels);
+  std::vector<uint32_t> pairs;
+  for (uint32_t group = 0; group < Groups(channels); ++group) {
+    for (uint32_t word = 0; word < slices.words(); ++word) {
+      for (uint32_t bit = 0; bit < kWordBits; bit += 2) {
+        const uint32_t even = slices.At(group, word, bit);
+        pairs.push_back(even);
+        pairs.push_back(even ^ slices.At(group, word, bit + 1));
+      }
+    }
+  }
+  return pairs;
+}
+
+std::vector<uint32_t> PackThresholds(std::span<const int32_t> thresholds, uint32_t bits) {
+  const auto channels = static_cast<uint32_t>(thresholds.size());
+  const uint32_t planes = Planes(bits);
+  const auto most = static_cast<int32_t>(bits);
+  std::vector<uint32_t> levels(size_t{Groups(channels)} * planes);
+  for (uint32_t i = 0; i < Groups(channels) * kGroup; ++i) {
+    const int32_t threshold = i < channels ? std::clamp(thresholds[i], -1, most) : most;
+    const auto start = static_cast<uint32_t>((1 << (planes - 1)) - 1 - threshold);
+    for (uint32_t plane = 0; plane < planes; ++plane) {
+      levels[size_t{i / kGroup} * planes + plane] |= Bit(start, plane) << (i % kGroup);
+    }
+  }
+  return levels;
+}
+
+std::vector<int8_t> PackStem(std::span<const int8_t> weights, uint32_t channels) {
+  const size_t taps = weights.size() / channels;
+  const size_t row = (taps + kStemMultiple - 1) / kStemMultiple * kStemMultiple;
+  std::vector<int8_t> packed(channels * row);
+  for (size_t channel = 0; channel < channels; ++channel) {
+    std::ranges::copy(weights.subspan(channel * taps, taps), packed.begin() + channel * row);
+  }
+  return packed;
+}
+
+std::vector<int32_t> StemLevels(std::span<const int8_t> weights, uint32_t channels,
+                                std::span<const uint8_t> mean,
+                                std::span<const int32_t> thresholds) {
+  const size_t taps = weights.size() / channels;
+  std::vector<int32_t> levels(channels);
+  for (size_t channel = 0; channel < channels; ++channel) {
+    for (size_t tap = 0; tap < taps; ++tap) {
+      levels[channel] -= weights[channel * taps + tap] * mean[tap % mean.size()];
+    }
+    if (!thresholds.empty()) {
+      levels[channel] -= std::clamp(thresholds[channel], -kStemLimit, kStemLimit);
+    }
+  }
+  return levels;
+}
+
+}  // namespace bitfoundry::packed
