@@ -95,8 +95,8 @@ Result<Run> Runs::OfJob(int64_t job_id) {
 Result<std::vector<Run>> Runs::List(int64_t project_id, int64_t before, int limit) {
   std::vector<Run> runs;
   for (const auto& row : tx_.work.exec_params(
-           std::string(kSelect) +
-               "WHERE r.project_id = $1 AND ($2 = 0 OR r.id < $2) ORDER BY r.id DESC LIMIT $3",
+           std::string(kSelect) + "WHERE ($1 = 0 OR r.project_id = $1) AND ($2 = 0 OR r.id < $2) "
+                                  "ORDER BY r.id DESC LIMIT $3",
            project_id, before, limit)) {
     runs.push_back(FromRow(row));
   }

@@ -49,13 +49,13 @@ class Runs {
   Result<Run> Get(int64_t id);
   Result<Run> OfJob(int64_t job_id);
 
-  // Newest first, with ids below `before` (0: from the newest).
+  // Newest first, with ids below `before` (0: from the newest); of every project if that is 0.
   Result<std::vector<Run>> List(int64_t project_id, int64_t before, int limit);
 
   Status AddProgress(int64_t run_id, int64_t lease_epoch, const Progress& progress);
 
-  // A checkpoint after `step` batches; one that is there already stays, for a resumed run makes
-  // the same bytes.
+  // A checkpoint after `step` batches. It replaces one of the same step: after a resumption that
+  // has the same bytes, after a start anew it may have been the unfit one.
   Status AddCheckpoint(int64_t run_id, int64_t step, int64_t lease_epoch, const std::string& blob);
 
   // The blob of the checkpoint with the most steps; nothing if there is none.

@@ -135,10 +135,36 @@ constexpr char kFinish[] = R"sql(
     FROM gone
 )sql";
 
+constexpr char kEnd[] = R"sql(
+  WITH gone AS (DELETE FROM jobs WHERE id = $1 RETURNING *)
+  INSERT INTO finished_jobs (id, kind, state, priority, payload, unique_key, attempt, max_attempts,
+                             run_limit, lease_epoch, lease_owner, last_error, traceparent,
+                             created_at)
+  SELECT id, kind, 'cancelled', priority, payload, unique_key, attempt, max_attempts, run_limit,
+         lease_epoch, lease_owner, $2, traceparent, created_at
+    FROM gone
+)sql";
+
+constexpr char kWasCancelled[] = R"sql(
+  SELECT EXISTS (SELECT FROM finished_jobs
+                  WHERE id = $1 AND lease_epoch = $2 AND state = 'cancelled')
+)sql";
+
+constexpr char kIsOutranked[] = R"sql(
+  WITH mine AS (SELECT * FROM jobs WHERE id = $1)
+  SELECT (SELECT count(*) FROM jobs AS due, mine
+           WHERE due.kind = mine.kind AND due.state = 'ready' AND due.priority > mine.priority
+             AND due.run_at <= now() - make_interval(secs => $2))
+       > (SELECT count(*) FROM jobs AS lower, mine
+           WHERE lower.kind = mine.kind AND lower.state = 'running' AND lower.lease_until > now()
+             AND (lower.priority, -lower.id) < (mine.priority, -mine.id))
+)sql";
+
 constexpr char kRedrive[] = R"sql(
   WITH risen AS (
     DELETE FROM finished_jobs
-     WHERE state = 'dead' AND ($1 = '' OR kind = $1)
+     WHERE (state = 'dead' OR state = 'cancelled' AND cardinality($2::bigint[]) > 0)
+       AND ($1 = '' OR kind = $1)
        AND (cardinality($2::bigint[]) = 0 OR id = ANY ($2::bigint[]))
     RETURNING *)
   INSERT INTO jobs (id, kind, priority, payload, unique_key, max_attempts, run_limit, lease_epoch,
@@ -150,16 +176,18 @@ constexpr char kRedrive[] = R"sql(
 
 constexpr char kDepths[] = R"sql(
   SELECT kind, sum(ready) AS ready, sum(running) AS running, sum(done) AS done, sum(dead) AS dead,
-         COALESCE(max(age), 0) AS age
+         sum(cancelled) AS cancelled, COALESCE(max(age), 0) AS age
     FROM (SELECT kind, count(*) FILTER (WHERE state = 'ready') AS ready,
                  count(*) FILTER (WHERE state = 'running') AS running, 0 AS done, 0 AS dead,
+                 0 AS cancelled,
                  extract(epoch FROM
                          now() - min(run_at) FILTER (WHERE state = 'ready' AND run_at <= now()))
                    AS age
             FROM jobs GROUP BY kind
            UNION ALL
           SELECT kind, 0, 0, count(*) FILTER (WHERE state = 'done'),
-                 count(*) FILTER (WHERE state = 'dead'), NULL
+                 count(*) FILTER (WHERE state = 'dead'),
+                 count(*) FILTER (WHERE state = 'cancelled'), NULL
             FROM finished_jobs GROUP BY kind) AS both_tables
    GROUP BY kind ORDER BY kind
 )sql";
@@ -167,6 +195,7 @@ constexpr char kDepths[] = R"sql(
 constexpr char kWaiting[] = R"sql(
   SELECT kind, count(*) FILTER (WHERE state = 'ready') AS ready,
          count(*) FILTER (WHERE state = 'running') AS running, 0 AS done, 0 AS dead,
+         0 AS cancelled,
          COALESCE(extract(epoch FROM
                           now() - min(run_at) FILTER (WHERE state = 'ready' AND run_at <= now())),
                   0) AS age
@@ -182,9 +211,9 @@ constexpr char kDead[] = R"sql(
 )sql";
 
 constexpr char kState[] = R"sql(
-  SELECT state::text, attempt, last_error, traceparent FROM jobs WHERE id = $1
+  SELECT state::text, priority, attempt, last_error, traceparent FROM jobs WHERE id = $1
    UNION ALL
-  SELECT state::text, attempt, last_error, traceparent FROM finished_jobs WHERE id = $1
+  SELECT state::text, priority, attempt, last_error, traceparent FROM finished_jobs WHERE id = $1
 )sql";
 
 constexpr char kFindKey[] = "SELECT job_id FROM job_keys WHERE unique_key = $1";
@@ -204,7 +233,7 @@ Status Lost(std::span<const Lease> leases) {
   std::string ids;
   for (const Lease& lease : leases) ids += (ids.empty() ? "" : ", ") + std::to_string(lease.job_id);
   return {Code::kAborted, "LEASE_LOST",
-          "job " + ids + ": the lease is lost; somebody else has it or will"};
+          "job " + ids + ": the lease is lost; somebody else has it or will, or it was cancelled"};
 }
 
 Result<int64_t> Finish(db::Tx& tx, std::span<const Lease> leases, const char* end,
@@ -224,6 +253,7 @@ std::vector<QueueDepth> DepthsFrom(const pqxx::result& rows) {
                       .running = row["running"].as<int64_t>(),
                       .done = row["done"].as<int64_t>(),
                       .dead = row["dead"].as<int64_t>(),
+                      .cancelled = row["cancelled"].as<int64_t>(),
                       .oldest_ready_age_seconds = row["age"].as<double>()});
   }
   return depths;
@@ -305,6 +335,18 @@ Status Queue::Complete(std::span<const Lease> leases) {
   return done == static_cast<int64_t>(leases.size()) ? Status() : Lost(leases);
 }
 
+Result<bool> Queue::Cancel(int64_t job_id, const std::string& why) {
+  return tx_.work.exec_params(kEnd, job_id, why).affected_rows() == 1;
+}
+
+Result<bool> Queue::WasCancelled(const Lease& lease) {
+  return tx_.work.exec_params1(kWasCancelled, lease.job_id, lease.epoch)[0].as<bool>();
+}
+
+Result<bool> Queue::IsOutranked(const Lease& lease, std::chrono::seconds patience) {
+  return tx_.work.exec_params1(kIsOutranked, lease.job_id, patience.count())[0].as<bool>();
+}
+
 Result<int64_t> Queue::Redrive(const std::string& kind, std::span<const int64_t> ids) {
   const std::string array = db::ArrayOf(ids, [](int64_t id) { return std::to_string(id); });
   return static_cast<int64_t>(tx_.work.exec_params(kRedrive, kind, array).affected_rows());
@@ -330,10 +372,11 @@ Result<std::vector<DeadJob>> Queue::Dead(const std::string& kind, int64_t before
 Result<JobState> Queue::State(int64_t job_id) {
   const pqxx::result rows = tx_.work.exec_params(kState, job_id);
   if (rows.empty()) return Status(Code::kNotFound, "job " + std::to_string(job_id));
-  return JobState{.state = rows[0][0].as<std::string>(),
-                  .attempts = rows[0][1].as<int>(),
-                  .last_error = rows[0][2].as<std::string>(""),
-                  .traceparent = rows[0][3].as<std::string>("")};
+  return JobState{.state = rows[0]["state"].as<std::string>(),
+                  .priority = rows[0]["priority"].as<int>(),
+                  .attempts = rows[0]["attempt"].as<int>(),
+                  .last_error = rows[0]["last_error"].as<std::string>(""),
+                  .traceparent = rows[0]["traceparent"].as<std::string>("")};
 }
 
 Result<JobState> Queue::State(const std::string& unique_key) {

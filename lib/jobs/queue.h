@@ -1,6 +1,6 @@
 // The job table as a queue: at-least-once execution, exactly one accepted result.
 //
-// A job is `ready`, then `running` under a lease, then done or dead, which moves it to
+// A job is `ready`, then `running` under a lease, then done, dead or cancelled, which moves it to
 // finished_jobs. A worker that dies stops renewing, and its job is claimed again once the lease has
 // run out; one that hangs keeps renewing, but no lease outlives the attempt's hard deadline. Each
 // claim gets a higher `epoch`, the fencing token: whoever holds an older one can no longer touch
@@ -61,6 +61,7 @@ struct QueueDepth {
   int64_t running = 0;
   int64_t done = 0;
   int64_t dead = 0;
+  int64_t cancelled = 0;
   double oldest_ready_age_seconds = 0;  // 0 if none is ready and due
 };
 
@@ -73,9 +74,10 @@ struct DeadJob {
   std::string finished_at;  // RFC 3339, UTC
 };
 
-// Where a job stands. Its state is "ready", "running", "done" or "dead".
+// Where a job stands. Its state is "ready", "running", "done", "dead" or "cancelled".
 struct JobState {
   std::string state;
+  int priority = 0;
   int attempts = 0;
   std::string last_error;
   std::string traceparent;
@@ -120,12 +122,24 @@ class Queue {
   Status Complete(std::span<const Lease> leases);
   Status Complete(const Lease& lease) { return Complete({&lease, 1}); }
 
+  // Ends a job that has not ended, for good: it is claimed no more, and who holds its lease has
+  // lost it. False if there is no such job, or it has ended already.
+  Result<bool> Cancel(int64_t job_id, const std::string& why);
+
+  // Whether the job was cancelled while `lease` was its newest: the cause of a LEASE_LOST.
+  Result<bool> WasCancelled(const Lease& lease);
+
+  // Whether who holds `lease` should give it back: jobs of the same kind and a higher priority have
+  // been due for `patience`, so no worker is idle, and fewer running ones than those have a lower
+  // priority or, with the same, are newer. One running job at most makes room for each.
+  Result<bool> IsOutranked(const Lease& lease, std::chrono::seconds patience);
+
   // Makes dead jobs ready again with all their attempts: those of `kind` (empty: any) among `ids`
-  // (empty: all). Returns how many.
+  // (empty: all). A cancelled one rises only if it is named. Returns how many.
   Result<int64_t> Redrive(const std::string& kind, std::span<const int64_t> ids);
 
   // By kind. Depths counts the finished too, which takes a while when there are millions; Waiting
-  // does not (done and dead are 0) and leaves out the kinds that have none waiting or running.
+  // does not (they are 0) and leaves out the kinds that have none waiting or running.
   Result<std::vector<QueueDepth>> Depths();
   Result<std::vector<QueueDepth>> Waiting();
 

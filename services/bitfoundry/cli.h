@@ -55,7 +55,7 @@ CLI::App* Add(CLI::App& parent, Shell& shell, const std::string& name, const std
 void AddFactoryCommands(CLI::App& app, Shell& shell);   // up, down, status
 void AddDataCommands(CLI::App& app, Shell& shell);      // project, ingest, snapshot
 void AddLabelCommands(CLI::App& app, Shell& shell);     // autolabel, label
-void AddModelCommands(CLI::App& app, Shell& shell);     // train, models, artefact, inspect, run
+void AddModelCommands(CLI::App& app, Shell& shell);     // train, cancel, models, artefact, ...
 void AddVerdictCommands(CLI::App& app, Shell& shell);   // evaluate, verdict
 void AddOperatorCommands(CLI::App& app, Shell& shell);  // migrate, jobs
 

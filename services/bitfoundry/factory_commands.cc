@@ -10,6 +10,7 @@
 
 #include "bitfoundry/v1/evaluator.grpc.pb.h"
 #include "bitfoundry/v1/jobs.grpc.pb.h"
+#include "bitfoundry/v1/trainer.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "services/bitfoundry/cli.h"
 #include "services/bitfoundry/supervisor.h"
@@ -156,6 +157,18 @@ ordered_json Queues(const Shell& shell) {
   return AnswerOf(status, response)["queues"];
 }
 
+ordered_json Runs(const Shell& shell) {
+  const auto door = shell.Door("trainer");
+  if (!door.ok()) return {};
+  v1::ListRunsRequest request;
+  request.set_page_size(5);
+  v1::ListRunsResponse response;
+  runtime::Call call(5s);
+  const auto status = v1::Trainer::NewStub(*door)->ListRuns(&call, request, &response);
+  for (auto& run : *response.mutable_runs()) run.clear_recipe_json();
+  return AnswerOf(status, response)["runs"];
+}
+
 ordered_json Verdicts(const Shell& shell) {
   const auto door = shell.Door("evaluator");
   if (!door.ok()) return {};
@@ -203,6 +216,7 @@ Result<int> ShowStatus(const Shell& shell, const None&) {
                             {"pid", alive ? run.supervisor.pid : 0},
                             {"processes", Processes(run)},
                             {"queues", Queues(shell)},
+                            {"runs", Runs(shell)},
                             {"verdicts", Verdicts(shell)}};
   if (shell.json) {
     std::printf("%s\n", all.dump(2).c_str());
@@ -215,7 +229,9 @@ Result<int> ShowStatus(const Shell& shell, const None&) {
     if (entry.state == "failed") std::printf("%s: %s\n", entry.name.c_str(), entry.reason.c_str());
   }
   PrintList("queues", all["queues"],
-            {"kind", "ready", "running", "done", "dead", "oldest_ready_age_seconds"});
+            {"kind", "ready", "running", "done", "dead", "cancelled", "oldest_ready_age_seconds"});
+  PrintList("last runs", all["runs"],
+            {"run_id", "project", "state", "priority", "attempts", "artefact"});
   PrintList("last verdicts", all["verdicts"],
             {"create_time", "project", "artefact", "suite_name", "outcome"});
   return kDone;
@@ -242,7 +258,7 @@ void AddFactoryCommands(CLI::App& app, Shell& shell) {
   const auto none = std::make_shared<None>();
   Add(app, shell, "down", "Drain and stop everything that `up` started. Nothing is lost",
       "bitfoundry down", none, Down);
-  Add(app, shell, "status", "Processes, queues with their oldest age, and the last verdicts",
+  Add(app, shell, "status", "Processes, queues with their oldest age, the last runs and verdicts",
       "bitfoundry status --json", none, ShowStatus);
 }
 

@@ -1,4 +1,5 @@
-// train, models, artefact: from a snapshot to a model; inspect, run: the model, here and now.
+// train, cancel, models, artefact: from a snapshot to a model; inspect, run: the model, here and
+// now.
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -31,8 +32,13 @@ struct TrainOptions {
   std::string snapshot;
   std::string recipe;
   std::string suite;
+  int priority = 0;
   bool watch = false;
 };
+
+bool HasEnded(const v1::Run& run) {
+  return run.state() != v1::Run::WAITING && run.state() != v1::Run::RUNNING;
+}
 
 std::string Progress(const v1::Run& run) {
   char text[160];
@@ -49,7 +55,7 @@ Status Watch(v1::Trainer::Stub& stub, const Shell& shell, v1::Run& run) {
   v1::GetRunRequest request;
   request.set_run_id(run.run_id());
   std::string last;
-  while (run.state() != v1::Run::DONE && run.state() != v1::Run::DEAD) {
+  while (!HasEnded(run)) {
     const Status status = WhileUnavailable([&] {
       runtime::Call call(1h);
       const auto stream = stub.WatchRun(&call, request);
@@ -83,6 +89,7 @@ Result<int> Train(const Shell& shell, const TrainOptions& options) {
   v1::CreateRunRequest request;
   request.set_project(options.project);
   request.set_snapshot(options.snapshot);
+  request.set_priority(options.priority);
   if (!options.recipe.empty()) {
     request.set_recipe_json(BF_TRY(ReadFile(options.recipe, kMaxTextBytes)));
   }
@@ -92,6 +99,16 @@ Result<int> Train(const Shell& shell, const TrainOptions& options) {
   runtime::Call call;
   BF_TRY(runtime::FromGrpc(stub->CreateRun(&call, request, &run)));
   if (options.watch) BF_TRY(Watch(*stub, shell, run));
+  if (run.state() == v1::Run::DEAD) {
+    return Status(Code::kInternal, "RUN_DEAD",
+                  "run " + std::to_string(run.run_id()) + " was given up: " + run.error());
+  }
+  if (run.state() == v1::Run::CANCELLED) {
+    return Status(Code::kCancelled, "RUN_CANCELLED",
+                  "run " + std::to_string(run.run_id()) +
+                      " was cancelled: `bitfoundry jobs redrive " + std::to_string(run.job_id()) +
+                      "` takes it up again");
+  }
   if (shell.json) {
     std::printf("%s\n", ToJson(run).c_str());
   } else if (run.state() == v1::Run::DONE) {
@@ -99,10 +116,23 @@ Result<int> Train(const Shell& shell, const TrainOptions& options) {
   } else {
     std::printf("%s\n", Progress(run).c_str());
   }
-  if (run.state() == v1::Run::DEAD) {
-    return Status(Code::kInternal, "RUN_DEAD",
-                  "run " + std::to_string(run.run_id()) + " was given up: " + run.error());
-  }
+  return kDone;
+}
+
+struct CancelOptions {
+  int64_t run_id = 0;
+};
+
+Result<int> Cancel(const Shell& shell, const CancelOptions& options) {
+  const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
+  v1::CancelRunRequest request;
+  request.set_run_id(options.run_id);
+  v1::Run run;
+  BF_TRY(WhileUnavailable([&] {
+    runtime::Call call;
+    return stub->CancelRun(&call, request, &run);
+  }));
+  std::printf("%s\n", shell.json ? ToJson(run).c_str() : Progress(run).c_str());
   return kDone;
 }
 
@@ -272,7 +302,16 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
   command->add_option("--snapshot", train->snapshot, "Digest; else the newest");
   command->add_option("--recipe", train->recipe, "JSON file; else the default recipe");
   command->add_option("--suite", train->suite, "Evaluate this suite as soon as there is a model");
+  command->add_option("--priority", train->priority,
+                      "-1000 to 1000; a run of higher priority takes the place of others");
   command->add_flag("--watch", train->watch, "Show how it goes; return when it has ended");
+
+  const auto cancel = std::make_shared<CancelOptions>();
+  Add(app, shell, "cancel",
+      "End a run that waits or is being trained; `status` shows the last ones",
+      "bitfoundry cancel 7", cancel, Cancel)
+      ->add_option("RUN", cancel->run_id)
+      ->required();
 
   const auto models = std::make_shared<ModelOptions>();
   Add(app, shell, "models", "Models of a project, newest first", "bitfoundry models person", models,

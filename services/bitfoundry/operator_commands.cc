@@ -93,7 +93,7 @@ void AddOperatorCommands(CLI::App& app, Shell& shell) {
   CLI::App* again = Add(*jobs, shell, "redrive", "Make dead jobs ready again, with all attempts",
                         "bitfoundry jobs redrive --kind label", redrive, Redrive);
   again->add_option("--kind", redrive->kind, "All of this kind");
-  again->add_option("ID", redrive->ids, "Or these jobs");
+  again->add_option("ID", redrive->ids, "Or these jobs; cancelled ones too");
 }
 
 }  // namespace bitfoundry::cli

@@ -33,7 +33,9 @@ void TrainLeased(train_worker::Door& door, const v1::AcquireLeaseResponse& lease
   const Status trained = train_worker::TrainRun(door, leased, stop);
   Log(trained.ok() ? Level::kInfo : Level::kWarning, "trained",
       {{"run", run}, {"status", trained.ToString()}});
-  if (trained.ok() || trained.reason() == "LEASE_LOST") return;
+  if (trained.ok() || trained.reason() == "LEASE_LOST" || trained.reason() == "RUN_CANCELLED") {
+    return;
+  }
   const Status told = door.Fail(leased.lease(), trained);
   if (!told.ok()) Log(Level::kWarning, "cannot give the run back", {{"error", told.ToString()}});
 }

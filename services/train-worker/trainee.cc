@@ -57,7 +57,7 @@ class Heart {
     progress_ = ToProto(progress);
   }
 
-  // What the last answer asked for; kAborted, LEASE_LOST, once the lease is lost.
+  // What the last answer asked for; kAborted, LEASE_LOST or RUN_CANCELLED, once the lease is lost.
   Result<v1::HeartbeatResponse::Order> order() {
     const std::scoped_lock lock(mutex_);
     if (!lost_.ok()) return lost_;
@@ -73,6 +73,11 @@ class Heart {
       lock.unlock();
       const Result<v1::HeartbeatResponse> answer = door.Heartbeat(leased.lease(), progress);
       lock.lock();
+      if (answer.ok() && answer->order() == v1::HeartbeatResponse::CANCEL) {
+        lost_ =
+            Status(Code::kAborted, "RUN_CANCELLED", "bf-trainer says that the run was cancelled");
+        return;
+      }
       if (answer.ok()) {
         order_ = answer->order();
         pause = std::chrono::seconds(std::max(1, answer->next_heartbeat_seconds()));
@@ -96,7 +101,7 @@ class Heart {
 
 bnn::Order Decide(Heart& heart, const std::stop_token& stop) {
   const auto order = heart.order();
-  if (!order.ok() || *order == v1::HeartbeatResponse::CANCEL) return bnn::Order::kStop;
+  if (!order.ok()) return bnn::Order::kStop;
   const bool yield = *order == v1::HeartbeatResponse::CHECKPOINT_AND_YIELD;
   return yield || stop.stop_requested() ? bnn::Order::kCheckpointAndStop : bnn::Order::kContinue;
 }

@@ -13,8 +13,8 @@ namespace bitfoundry::train_worker {
 // checkpoint after every epoch; packs, proves the packed network equal to the trainer's on every
 // image of the test part, uploads, completes.
 //
-// Errors: kCancelled on `stop`, after a last checkpoint; kAborted, LEASE_LOST; those of
-// bnn::Train and bnn::Export, of a malformed snapshot, and of the door.
+// Errors: kCancelled on `stop` or when told to yield, after a last checkpoint; kAborted, LEASE_LOST
+// or RUN_CANCELLED; those of bnn::Train and bnn::Export, of a malformed snapshot, and of the door.
 Status TrainRun(Door& door, const v1::AcquireLeaseResponse& leased, const std::stop_token& stop);
 
 }  // namespace bitfoundry::train_worker

@@ -46,6 +46,7 @@ grpc::Status JobsService::ListQueues(grpc::ServerContext*, const v1::ListQueuesR
     queue->set_running(depth.running);
     queue->set_done(depth.done);
     queue->set_dead(depth.dead);
+    queue->set_cancelled(depth.cancelled);
     queue->set_oldest_ready_age_seconds(depth.oldest_ready_age_seconds);
   }
   return grpc::Status::OK;

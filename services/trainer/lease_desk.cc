@@ -66,12 +66,21 @@ Status LeaseDesk::UnderLease(const jobs::Lease& lease,
   });
 }
 
-Status LeaseDesk::Heartbeat(const jobs::Lease& lease, const catalog::Progress& progress) {
-  return UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
-    BF_TRY(jobs::Queue(tx).Renew(lease, lease_for_));
+Result<Order> LeaseDesk::Heartbeat(const jobs::Lease& lease, const catalog::Progress& progress) {
+  bool outranked = false;
+  const Status beaten = UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
+    jobs::Queue queue(tx);
+    BF_TRY(queue.Renew(lease, lease_for_));
+    outranked = BF_TRY(queue.IsOutranked(lease, beat()));
     if (progress.epochs == 0) return Status();  // nothing to tell yet
     return catalog::Runs(tx).AddProgress(run.id, lease.epoch, progress);
   });
+  if (beaten.ok()) return outranked ? Order::kYield : Order::kContinue;
+  if (beaten.reason() == "LEASE_LOST" &&
+      BF_TRY(database_.Transact([&](db::Tx& tx) { return jobs::Queue(tx).WasCancelled(lease); }))) {
+    return Order::kCancel;
+  }
+  return beaten;
 }
 
 Result<LeaseDesk::Dataset> LeaseDesk::GetDataset(const jobs::Lease& lease) {

@@ -30,6 +30,13 @@ struct Work {
   bool has_checkpoint = false;
 };
 
+// What a worker is told to do with its run, besides keeping it.
+enum class Order {
+  kContinue,
+  kYield,   // runs of a higher priority wait: save, give the run back, and it goes on later
+  kCancel,  // somebody cancelled the run: the lease is lost already
+};
+
 class LeaseDesk {
  public:
   // lease_for  a worker that is silent for as long loses its run
@@ -41,7 +48,8 @@ class LeaseDesk {
   // The next run to train; nothing if there is none.
   Result<std::optional<Work>> Acquire(const std::string& worker);
 
-  Status Heartbeat(const jobs::Lease& lease, const catalog::Progress& progress);
+  // For a cancelled run the order instead of LEASE_LOST.
+  Result<Order> Heartbeat(const jobs::Lease& lease, const catalog::Progress& progress);
 
   // The run's snapshot: digests of its rows and of its pixels.
   struct Dataset {

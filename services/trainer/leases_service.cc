@@ -29,6 +29,12 @@ catalog::Progress ProgressOf(const v1::TrainProgress& p) {
           .images_per_second = p.images_per_second()};
 }
 
+v1::HeartbeatResponse::Order OrderOf(Order order) {
+  if (order == Order::kCancel) return v1::HeartbeatResponse::CANCEL;
+  return order == Order::kYield ? v1::HeartbeatResponse::CHECKPOINT_AND_YIELD
+                                : v1::HeartbeatResponse::CONTINUE;
+}
+
 // Reads a stream of messages with chunks into the store; returns the first message and the blob.
 template <typename Message>
 struct Received {
@@ -125,13 +131,13 @@ grpc::Status LeasesService::AcquireLease(grpc::ServerContext* context,
 
 grpc::Status LeasesService::Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
-  const Status beaten = desk_.Heartbeat(LeaseOf(request->lease()), ProgressOf(request->progress()));
-  if (!beaten.ok()) return Answer(beaten);
+  const auto order = desk_.Heartbeat(LeaseOf(request->lease()), ProgressOf(request->progress()));
+  if (!order.ok()) return Answer(order.status());
   if (request->progress().epochs() > 0) {
     images_per_second_.Set(request->progress().images_per_second());
     loss_.Set(request->progress().loss());
   }
-  response->set_order(v1::HeartbeatResponse::CONTINUE);
+  response->set_order(OrderOf(*order));
   response->set_next_heartbeat_seconds(static_cast<int32_t>(desk_.beat().count()));
   return grpc::Status::OK;
 }

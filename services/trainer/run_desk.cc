@@ -15,6 +15,7 @@ namespace {
 
 // One training may take a day; a worker that is alone with it keeps it by its heartbeats.
 constexpr std::chrono::hours kRunLimit{24};
+constexpr int kMaxPriority = 1000;
 
 std::string PayloadOf(const catalog::Run& run) {
   v1::TrainJob job;
@@ -49,6 +50,11 @@ Result<RunState> StateOf(db::Tx& tx, int64_t run_id, int64_t job_id) {
 }  // namespace
 
 Result<RunState> RunDesk::Create(const Wanted& wanted) {
+  if (wanted.priority < -kMaxPriority || wanted.priority > kMaxPriority) {
+    return Status(Code::kInvalidArgument, "PRIORITY_INVALID",
+                  "priority is " + std::to_string(wanted.priority) + ", at most " +
+                      std::to_string(kMaxPriority) + " either way");
+  }
   const bnn::Recipe recipe = wanted.recipe_json.empty()
                                  ? bnn::DefaultRecipe()
                                  : BF_TRY(bnn::ParseRecipe(wanted.recipe_json));
@@ -67,6 +73,7 @@ Result<RunState> RunDesk::Create(const Wanted& wanted) {
         jobs::Queue(tx).Enqueue({.kind = "train",
                                  .payload_json = PayloadOf(run),
                                  .unique_key = "train:" + run.snapshot + ":" + run.recipe_digest,
+                                 .priority = wanted.priority,
                                  .run_limit = kRunLimit}));
     const int64_t id = BF_TRY(catalog::Runs(tx).Add(run));
     return StateOf(tx, id, run.job_id);
@@ -79,11 +86,23 @@ Result<RunState> RunDesk::Get(int64_t run_id) {
   });
 }
 
+Result<RunState> RunDesk::Cancel(int64_t run_id) {
+  return database_.Transact([&](db::Tx& tx) -> Result<RunState> {
+    const int64_t job_id = BF_TRY(catalog::Runs(tx).Get(run_id)).job_id;
+    const bool ended_now = BF_TRY(jobs::Queue(tx).Cancel(job_id, "CANCELLED: by CancelRun"));
+    RunState run = BF_TRY(StateOf(tx, run_id, job_id));
+    if (ended_now || run.job.state == "cancelled") return run;
+    return Status(
+        Code::kFailedPrecondition, "RUN_ENDED",
+        "run " + std::to_string(run_id) + " is " + run.job.state + ": there is nothing to cancel");
+  });
+}
+
 Result<std::vector<RunState>> RunDesk::List(const std::string& project, int64_t before, int limit) {
   return database_.Transact([&](db::Tx& tx) -> Result<std::vector<RunState>> {
-    const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(project));
+    const int64_t of = project.empty() ? 0 : BF_TRY(catalog::Projects(tx).Get(project)).id;
     std::vector<RunState> states;
-    for (const catalog::Run& run : BF_TRY(catalog::Runs(tx).List(found.id, before, limit))) {
+    for (const catalog::Run& run : BF_TRY(catalog::Runs(tx).List(of, before, limit))) {
       states.push_back(BF_TRY(StateOf(tx, run.id, run.job_id)));
     }
     return states;

@@ -30,17 +30,24 @@ class RunDesk {
     std::string snapshot;     // empty: the project's newest
     std::string recipe_json;  // empty: the default
     std::string suite;        // digest; empty: none
+    int priority = 0;         // higher first
   };
 
   // Enqueues the run of that snapshot and recipe, or finds it.
   //
-  // Errors: kNotFound for the project, the snapshot or the suite; kInvalidArgument BAD_RECIPE.
+  // Errors: kNotFound for the project, the snapshot or the suite; kInvalidArgument BAD_RECIPE,
+  // PRIORITY_INVALID.
   Result<RunState> Create(const Wanted& wanted);
 
   // Errors: kNotFound.
   Result<RunState> Get(int64_t run_id);
 
-  // Newest first, with ids below `before` (0: from the newest).
+  // Ends a run that waits or is being trained; one that was cancelled already stays so.
+  //
+  // Errors: kNotFound; kFailedPrecondition, RUN_ENDED.
+  Result<RunState> Cancel(int64_t run_id);
+
+  // Newest first, with ids below `before` (0: from the newest); of every project if that is empty.
   Result<std::vector<RunState>> List(const std::string& project, int64_t before, int limit);
 
   // Errors: those of catalog::Artefacts::Get.

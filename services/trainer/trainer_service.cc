@@ -20,6 +20,7 @@ constexpr std::chrono::milliseconds kLookEvery{500};
 v1::Run::State StateOf(const std::string& job_state) {
   if (job_state == "ready") return v1::Run::WAITING;
   if (job_state == "running") return v1::Run::RUNNING;
+  if (job_state == "cancelled") return v1::Run::CANCELLED;
   return job_state == "done" ? v1::Run::DONE : v1::Run::DEAD;
 }
 
@@ -34,6 +35,8 @@ void Encode(const RunState& state, v1::Run* out) {
   out->set_attempts(state.job.attempts);
   out->set_artefact(run.artefact);
   out->set_error(state.job.last_error);
+  out->set_job_id(run.job_id);
+  out->set_priority(state.job.priority);
   if (!run.progress.has_value()) return;
   v1::TrainProgress* progress = out->mutable_progress();
   progress->set_epoch(run.progress->epoch);
@@ -65,7 +68,8 @@ grpc::Status TrainerService::CreateRun(grpc::ServerContext*, const v1::CreateRun
   const Result<RunState> run = desk_.Create({.project = request->project(),
                                              .snapshot = request->snapshot(),
                                              .recipe_json = request->recipe_json(),
-                                             .suite = request->suite()});
+                                             .suite = request->suite(),
+                                             .priority = request->priority()});
   if (!run.ok()) return ToGrpc(run.status());
   Encode(*run, response);
   return grpc::Status::OK;
@@ -74,6 +78,14 @@ grpc::Status TrainerService::CreateRun(grpc::ServerContext*, const v1::CreateRun
 grpc::Status TrainerService::GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
                                     v1::Run* response) {
   const Result<RunState> run = desk_.Get(request->run_id());
+  if (!run.ok()) return ToGrpc(run.status());
+  Encode(*run, response);
+  return grpc::Status::OK;
+}
+
+grpc::Status TrainerService::CancelRun(grpc::ServerContext*, const v1::CancelRunRequest* request,
+                                       v1::Run* response) {
+  const Result<RunState> run = desk_.Cancel(request->run_id());
   if (!run.ok()) return ToGrpc(run.status());
   Encode(*run, response);
   return grpc::Status::OK;
@@ -103,7 +115,7 @@ grpc::Status TrainerService::WatchRun(grpc::ServerContext* context,
     Encode(*run, &now);
     const bool moved = !google::protobuf::util::MessageDifferencer::Equals(now, last);
     if (moved && !writer->Write(now)) break;
-    if (now.state() == v1::Run::DONE || now.state() == v1::Run::DEAD) break;
+    if (now.state() != v1::Run::WAITING && now.state() != v1::Run::RUNNING) break;
     last = now;
     std::this_thread::sleep_for(kLookEvery);
   }

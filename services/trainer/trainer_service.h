@@ -15,6 +15,8 @@ class TrainerService final : public v1::Trainer::Service {
                          v1::Run* response) override;
   grpc::Status GetRun(grpc::ServerContext*, const v1::GetRunRequest* request,
                       v1::Run* response) override;
+  grpc::Status CancelRun(grpc::ServerContext*, const v1::CancelRunRequest* request,
+                         v1::Run* response) override;
   grpc::Status ListRuns(grpc::ServerContext*, const v1::ListRunsRequest* request,
                         v1::ListRunsResponse* response) override;
   grpc::Status WatchRun(grpc::ServerContext* context, const v1::GetRunRequest* request,

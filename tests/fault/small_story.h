@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <future>
 #include <string>
 
@@ -24,6 +25,15 @@ inline constexpr char kSuite[] =
     "slices:\n  tall: label == \"person\" && attr.box_height_px >= 24\n"
     "tests:\n  - { id: everything, slice: all, metric: accuracy, at_least: 0.6 }\n"
     "  - { id: tall_found, slice: tall, metric: recall, at_least: 0.5 }\n";
+
+// Whether a line of that log holds those words.
+inline bool Says(const std::filesystem::path& log, const std::string& words) {
+  std::ifstream file(log);
+  for (std::string line; std::getline(file, line);) {
+    if (line.find(words) != std::string::npos) return true;
+  }
+  return false;
+}
 
 class SmallStory {
  public:

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <fstream>
 
 #include "bitfoundry/v1/trainer.grpc.pb.h"
 #include "runtime/client.h"
@@ -29,14 +28,6 @@ class SpareWorker {
  private:
   const cli::ProcessId id_;
 };
-
-bool Says(const std::filesystem::path& log, const std::string& words) {
-  std::ifstream file(log);
-  for (std::string line; std::getline(file, line);) {
-    if (line.find(words) != std::string::npos) return true;
-  }
-  return false;
-}
 
 // What a worker may try with a lease; the reasons for which it is refused.
 std::vector<std::string> TryEverything(const std::string& trainer, const v1::RunLease& lease) {

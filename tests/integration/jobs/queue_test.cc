@@ -215,6 +215,69 @@ TEST_F(QueueTest, DepthsCountEveryStateAndTheAgeOfTheOldestReady) {
   EXPECT_NEAR((*waiting)[0].oldest_ready_age_seconds, 90, 5);
 }
 
+TEST_F(QueueTest, ACancelledJobIsNeverClaimedAndRisesOnlyByItsName) {
+  const auto id = Enqueue({.unique_key = "key"});
+  const auto cancel = [&] { return *InQueue([&](Queue q) { return q.Cancel(*id, "unwanted"); }); };
+  EXPECT_TRUE(cancel());
+  EXPECT_FALSE(cancel());
+  EXPECT_EQ(*Enqueue({.unique_key = "key"}), *id);
+  EXPECT_FALSE(Claim().has_value());
+  EXPECT_EQ(One("SELECT state || ': ' || last_error FROM finished_jobs"), "cancelled: unwanted");
+  const auto depths = InQueue([](Queue q) { return q.Depths(); });
+  EXPECT_EQ((*depths)[0].cancelled, 1);
+  EXPECT_EQ((*depths)[0].dead, 0);
+  EXPECT_EQ(*InQueue([](Queue q) { return q.Redrive("train", {}); }), 0);
+  EXPECT_EQ(*InQueue([](Queue q) { return q.Redrive("", {}); }), 0);
+  EXPECT_EQ(*InQueue([&](Queue q) { return q.Redrive("", {&*id, 1}); }), 1);
+  EXPECT_TRUE(Claim().has_value());
+}
+
+TEST_F(QueueTest, WhoHoldsACancelledJobHasLostItAndIsToldWhy) {
+  const auto id = Enqueue();
+  const auto zombie = Claim();
+  Expire();
+  const auto lease = Claim();
+  ASSERT_TRUE(*InQueue([&](Queue q) { return q.Cancel(*id, "unwanted"); }));
+  EXPECT_EQ(Complete(*lease).reason(), "LEASE_LOST");
+  EXPECT_EQ(*GiveBack(*lease, Status(Code::kCancelled, "late")), GivenBack::kLost);
+  EXPECT_TRUE(*InQueue([&](Queue q) { return q.WasCancelled(*lease); }));
+  EXPECT_FALSE(*InQueue([&](Queue q) { return q.WasCancelled(*zombie); }));
+}
+
+TEST_F(QueueTest, ADoneJobIsNotCancelled) {
+  const auto id = Enqueue();
+  ASSERT_THAT(Complete(*Claim()), IsOk());
+  EXPECT_FALSE(*InQueue([&](Queue q) { return q.Cancel(*id, "late"); }));
+  EXPECT_EQ(One("SELECT state FROM finished_jobs"), "done");
+}
+
+TEST_F(QueueTest, AsManyMakeRoomAsUrgentJobsHaveWaitedTheLowestAndNewestFirst) {
+  for (const int priority : {1, 0, 0}) ASSERT_THAT(Enqueue({.priority = priority}), IsOk());
+  const auto leases = ClaimUpTo(3);
+  const auto outranked = [&] {
+    std::string told;
+    for (const Lease& lease : leases) {
+      told += *InQueue([&](Queue q) { return q.IsOutranked(lease, seconds(10)); }) ? "yes " : "no ";
+    }
+    return told;
+  };
+  const auto wait = [&](int priority) {
+    ASSERT_THAT(Enqueue({.priority = priority}), IsOk());
+    Run("UPDATE jobs SET run_at = now() - interval '11 seconds' WHERE state = 'ready'");
+  };
+  wait(0);
+  EXPECT_EQ(outranked(), "no no no ");
+  wait(1);
+  EXPECT_EQ(outranked(), "no no yes ");
+  wait(1);
+  wait(1);
+  EXPECT_EQ(outranked(), "no yes yes ");
+  wait(2);
+  EXPECT_EQ(outranked(), "no yes yes ");
+  Run("UPDATE jobs SET run_at = now() WHERE state = 'ready'");
+  EXPECT_EQ(outranked(), "no no no ") << "a worker may be idle";
+}
+
 // What SKIP LOCKED, the epoch and the keys are for, all at once.
 TEST_F(QueueTest, ManyWorkersDoEachJobOnce) {
   constexpr int kJobs = 300;

@@ -36,6 +36,9 @@ std::vector<uint8_t> TinyModel() {
   return *packed::Serialize(network);
 }
 
+constexpr char kUrgent[] =
+    R"({"name": "urgent", "stem": {"channels": 32}, "blocks": [{"channels": 32}]})";
+
 class LeaseDeskTest : public testing::PostgresTest {
  protected:
   void SetUp() override {
@@ -147,6 +150,8 @@ TEST_F(LeaseDeskTest, ABadRecipeAndAMissingSnapshotAreRefused) {
   EXPECT_EQ(desk.Create({.project = "door", .snapshot = "none"}).status().reason(),
             "SNAPSHOT_NOT_FOUND");
   EXPECT_EQ(desk.Create({.project = "door", .suite = "none"}).status().reason(), "SUITE_NOT_FOUND");
+  EXPECT_EQ(desk.Create({.project = "door", .priority = 1001}).status().reason(),
+            "PRIORITY_INVALID");
 }
 
 TEST_F(LeaseDeskTest, ACompletedRunHasItsArtefactAndItsEvaluationAsked) {
@@ -172,7 +177,7 @@ TEST_F(LeaseDeskTest, AfterItsLeaseIsLostAWorkerCanWriteNothing) {
   ExpireAndFree();
   const Work healthy = Acquire("healthy");
 
-  EXPECT_EQ(leases_->Heartbeat(zombie.lease, {.epochs = 1}).reason(), "LEASE_LOST");
+  EXPECT_EQ(leases_->Heartbeat(zombie.lease, {.epochs = 1}).status().reason(), "LEASE_LOST");
   EXPECT_EQ(leases_->GetDataset(zombie.lease).status().reason(), "LEASE_LOST");
   EXPECT_EQ(leases_->SaveCheckpoint(zombie.lease, 1, blob).reason(), "LEASE_LOST");
   EXPECT_EQ(Upload(zombie.lease).status().reason(), "LEASE_LOST");
@@ -223,6 +228,74 @@ TEST_F(LeaseDeskTest, AWorkerThatIsStoppedGivesTheRunBackAtOnceAndUncounted) {
             jobs::GivenBack::kReadyAgain);
   EXPECT_EQ(RunDesk(database()).Get(run->run.id)->job.attempts, 0);
   EXPECT_EQ(Acquire().lease.attempt, 1);
+}
+
+TEST_F(LeaseDeskTest, ACancelledRunThatWaitsIsNeverLeased) {
+  RunDesk desk(database());
+  const int64_t id = Create()->run.id;
+  EXPECT_EQ(desk.Cancel(id)->job.state, "cancelled");
+  EXPECT_EQ(desk.Cancel(id)->job.state, "cancelled") << "cancelling is idempotent";
+  EXPECT_EQ(Create()->job.state, "cancelled") << "asking again must not bring it back";
+  EXPECT_FALSE((*leases_->Acquire("worker")).has_value());
+  EXPECT_EQ(desk.Cancel(id + 1).status().reason(), "RUN_NOT_FOUND");
+}
+
+TEST_F(LeaseDeskTest, WhoTrainsACancelledRunIsToldSoAndCanWriteNothing) {
+  const int64_t id = Create()->run.id;
+  const Work work = Acquire();
+  const auto manifest = Upload(work.lease);
+  ASSERT_THAT(manifest, IsOk());
+  EXPECT_EQ(*leases_->Heartbeat(work.lease, {}), Order::kContinue);
+  ASSERT_THAT(RunDesk(database()).Cancel(id), IsOk());
+
+  EXPECT_EQ(leases_->SaveCheckpoint(work.lease, 1, *store_->Put("late")).reason(), "LEASE_LOST");
+  EXPECT_EQ(Upload(work.lease).status().reason(), "LEASE_LOST");
+  EXPECT_EQ(leases_->Complete(work.lease, *manifest, {}).reason(), "LEASE_LOST");
+  EXPECT_EQ(*leases_->Heartbeat(work.lease, {.epochs = 1}), Order::kCancel);
+  for (const char* table : {"artefacts", "checkpoints", "run_progress"}) {
+    EXPECT_EQ(One(std::string("SELECT count(*) FROM ") + table), "0") << table;
+  }
+  EXPECT_FALSE((*leases_->Acquire("next")).has_value());
+}
+
+TEST_F(LeaseDeskTest, ARunThatHasEndedCannotBeCancelled) {
+  const int64_t id = Create()->run.id;
+  ASSERT_THAT(leases_->GiveUp(Acquire().lease, Status(Code::kInternal, "bad")), IsOk());
+  const auto refused = RunDesk(database()).Cancel(id);
+  EXPECT_THAT(refused, StatusIs(Code::kFailedPrecondition));
+  EXPECT_EQ(refused.status().reason(), "RUN_ENDED");
+  EXPECT_EQ(One("SELECT state FROM finished_jobs"), "dead");
+}
+
+TEST_F(LeaseDeskTest, AnUrgentRunTakesThePlaceOfAnotherWhichGoesOnAfterwards) {
+  RunDesk desk(database());
+  ASSERT_THAT(Create(), IsOk());
+  const Work first = Acquire();
+  const auto urgent = desk.Create({.project = "door", .recipe_json = kUrgent, .priority = 5});
+  ASSERT_THAT(urgent, IsOk());
+  EXPECT_EQ(urgent->job.priority, 5);
+  EXPECT_EQ(*leases_->Heartbeat(first.lease, {}), Order::kContinue) << "somebody may be idle";
+  Run("UPDATE jobs SET run_at = now() - interval '1 minute' WHERE state = 'ready'");
+  EXPECT_EQ(*leases_->Heartbeat(first.lease, {}), Order::kYield);
+
+  const std::string saved = *store_->Put("saved");
+  ASSERT_THAT(leases_->SaveCheckpoint(first.lease, 7, saved), IsOk());
+  ASSERT_THAT(leases_->GiveUp(first.lease, Status(Code::kCancelled, "yields")), IsOk());
+  EXPECT_EQ(Acquire().run.id, urgent->run.id);
+  const Work later = Acquire();
+  EXPECT_EQ(later.run.id, first.run.id);
+  EXPECT_GT(later.lease.epoch, first.lease.epoch);
+  EXPECT_EQ(later.lease.attempt, 1) << "a yield is no failed attempt";
+  EXPECT_EQ(*leases_->NewestCheckpoint(later.lease), saved);
+  EXPECT_EQ(*leases_->Heartbeat(later.lease, {}), Order::kContinue);
+}
+
+TEST_F(LeaseDeskTest, RunsOfEveryProjectAreListedIfNoneIsNamed) {
+  const int64_t id = Create()->run.id;
+  const auto all = RunDesk(database()).List("", 0, 10);
+  ASSERT_EQ(all->size(), 1U);
+  EXPECT_EQ((*all)[0].run.id, id);
+  EXPECT_THAT(RunDesk(database()).List("nobody's", 0, 10), StatusIs(Code::kNotFound));
 }
 
 TEST_F(LeaseDeskTest, AWorkerThatStartsAnewReplacesTheCheckpointsBeforeIt) {

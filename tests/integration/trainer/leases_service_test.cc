@@ -18,6 +18,9 @@ namespace {
 
 using testing::IsOk;
 
+constexpr char kUrgent[] =
+    R"({"name": "urgent", "stem": {"channels": 32}, "blocks": [{"channels": 32}]})";
+
 class LeasesServiceTest : public testing::PostgresTest {
  protected:
   void SetUp() override {
@@ -70,6 +73,14 @@ class LeasesServiceTest : public testing::PostgresTest {
     writer->WritesDone();
     return runtime::FromGrpc(writer->Finish());
   }
+  Result<v1::HeartbeatResponse::Order> Beat() {
+    runtime::Call call;
+    v1::HeartbeatRequest request;
+    *request.mutable_lease() = first_.lease();
+    v1::HeartbeatResponse response;
+    BF_TRY(runtime::FromGrpc(stub_->Heartbeat(&call, request, &response)));
+    return response.order();
+  }
   std::string Checkpoints() { return One("SELECT count(*) FROM checkpoints"); }
 
   std::filesystem::path folder_;
@@ -89,6 +100,19 @@ TEST_F(LeasesServiceTest, ACheckpointIsKeptOnlyIfAllOfItHasCome) {
   EXPECT_EQ(Checkpoints(), "0");
   EXPECT_THAT(Save(23), IsOk());
   EXPECT_EQ(Checkpoints(), "1");
+}
+
+TEST_F(LeasesServiceTest, AHeartbeatIsAnsweredWithTheOrder) {
+  EXPECT_EQ(*Beat(), v1::HeartbeatResponse::CONTINUE);
+  RunDesk runs(database());
+  const auto urgent = runs.Create({.project = "door", .recipe_json = kUrgent, .priority = 1});
+  ASSERT_THAT(urgent, IsOk());
+  Run("UPDATE jobs SET run_at = now() - interval '1 minute' WHERE state = 'ready'");
+  EXPECT_EQ(*Beat(), v1::HeartbeatResponse::CHECKPOINT_AND_YIELD);
+  ASSERT_THAT(runs.Cancel(urgent->run.id - 1), IsOk());
+  EXPECT_EQ(*Beat(), v1::HeartbeatResponse::CANCEL);
+  first_.mutable_lease()->set_epoch(0);
+  EXPECT_EQ(Beat().status().reason(), "LEASE_LOST");
 }
 
 TEST_F(LeasesServiceTest, ACheckpointThatIsCutByItsSenderLeavesNone) {
