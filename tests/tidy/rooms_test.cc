@@ -20,6 +20,7 @@ const std::map<std::string, Names> kRooms = {
     {"base", {}},
     {"mcu", {}},
     {"packed", {"base"}},
+    {"emulate", {"packed"}},
     {"images", {"base"}},
     {"stats", {"base"}},
     {"blobs", {"base"}},
