@@ -63,6 +63,7 @@ packed::Stem PackStem(const FoldedConvolution& c) {
   const auto taps = static_cast<size_t>(c.shape.kernel * c.shape.kernel);
   const auto in = static_cast<size_t>(c.in_channels);
   const auto bound = static_cast<int32_t>(taps * in) * 127 * 128;
+  std::vector<int32_t> thresholds;
   packed::Stem stem;
   stem.channels = static_cast<uint32_t>(channels);
   stem.kernel = static_cast<uint32_t>(c.shape.kernel);
@@ -71,9 +72,10 @@ packed::Stem PackStem(const FoldedConvolution& c) {
     for (size_t tap = 0; tap < taps; ++tap) {
       for (size_t i = 0; i < in; ++i) stem.weights.push_back(Weight(c, o, i, tap));
     }
-    stem.thresholds.push_back(FirstWhere(
+    thresholds.push_back(FirstWhere(
         -bound, bound, [&](int32_t sum) { return Normalised(c, o, Sign(c, o) * sum) >= 0; }));
   }
+  stem.output = packed::ToBits{std::move(thresholds)};
   return stem;
 }
 
@@ -82,6 +84,7 @@ packed::BinaryConv PackBinary(const FoldedConvolution& c) {
   const auto taps = static_cast<size_t>(c.shape.kernel * c.shape.kernel);
   const auto words = static_cast<size_t>(c.in_channels) / packed::kWordBits;
   const auto values = static_cast<int32_t>(taps) * c.in_channels;
+  std::vector<int32_t> thresholds;
   packed::BinaryConv conv;
   conv.channels = static_cast<uint32_t>(channels);
   conv.kernel = static_cast<uint32_t>(c.shape.kernel);
@@ -99,8 +102,9 @@ packed::BinaryConv PackBinary(const FoldedConvolution& c) {
     const int32_t first = FirstWhere(0, values, [&](int32_t differing) {
       return Normalised(c, o, Sign(c, o) * (values - 2 * differing)) < 0;
     });
-    conv.thresholds.push_back(first - 1);
+    thresholds.push_back(first - 1);
   }
+  conv.output = packed::ToBits{std::move(thresholds)};
   return conv;
 }
 
@@ -185,17 +189,18 @@ Result<Folded> Fold(const Checkpoint& checkpoint) {
 packed::Network Pack(const Folded& folded) {
   packed::Network network;
   network.input = folded.image;
-  network.mean = kInputMean;
-  for (const FoldedConvolution& c : folded.convolutions) {
-    if (network.ops.empty()) {
-      network.ops.push_back(PackStem(c));
+  std::fill_n(network.mean.begin(), folded.image.channels, static_cast<uint8_t>(kInputMean));
+  for (size_t i = 0; i < folded.convolutions.size(); ++i) {
+    const FoldedConvolution& c = folded.convolutions[i];
+    if (i == 0) {
+      network.Then(PackStem(c));
     } else {
-      network.ops.push_back(PackBinary(c));
+      network.Then(PackBinary(c));
     }
-    if (c.shape.pool) network.ops.push_back(packed::MaxPool{});
+    if (c.shape.pool) network.Then(packed::MaxPool{});
   }
-  network.ops.push_back(packed::GlobalSum{});
-  network.ops.push_back(
+  network.Then(packed::GlobalSum{});
+  network.Then(
       packed::Dense{static_cast<uint32_t>(folded.class_count), folded.head, folded.biases});
   return network;
 }

@@ -9,6 +9,7 @@
 #include "packed/crc32.h"
 #include "packed/format.h"
 #include "packed/interpreter.h"
+#include "packed/plan.h"
 
 namespace bitfoundry::packed {
 namespace {
@@ -83,7 +84,7 @@ Status Replay(const Network& network, const std::vector<Golden>& golden) {
 // ---- report
 
 const char* Name(Values values) {
-  constexpr std::array<const char*, 4> kNames = {"pixels", "bits", "sums", "logits"};
+  constexpr std::array<const char*, 5> kNames = {"pixels", "bits", "ints", "sums", "logits"};
   return kNames[static_cast<size_t>(values)];
 }
 
@@ -99,7 +100,7 @@ Json ReportJson(const std::vector<Layer>& layers, size_t model_bytes) {
     rows.push_back({{"name", layer.name},
                     {"in", Text(layer.in)},
                     {"out", Text(layer.out)},
-                    {"values", Name(layer.values)},
+                    {"values", Name(layer.gives)},
                     {"macs_8bit", layer.macs_8bit},
                     {"macs_1bit", layer.macs_1bit},
                     {"flash_bytes", layer.flash_bytes},
@@ -107,7 +108,7 @@ Json ReportJson(const std::vector<Layer>& layers, size_t model_bytes) {
   }
   return {{"model_bytes", model_bytes},
           {"flash_bytes", cost.flash_bytes},
-          {"arena_bytes_estimate", cost.arena_bytes},
+          {"arena_bytes", PlanArena(layers).bytes},
           {"macs_8bit", cost.macs_8bit},
           {"macs_1bit", cost.macs_1bit},
           {"layers", rows}};
@@ -118,13 +119,13 @@ std::string ReportMarkdown(const std::vector<Layer>& layers, size_t model_bytes)
   std::string out = "# What the network costs\n\n";
   out += "- model.bnn: " + std::to_string(model_bytes) +
          " bytes, of which weights and thresholds " + std::to_string(cost.flash_bytes) + "\n";
-  out += "- RAM for images and layers: about " + std::to_string(cost.arena_bytes) + " bytes\n";
+  out += "- RAM: " + std::to_string(PlanArena(layers).bytes) + " bytes for values between layers\n";
   out += "- multiply-accumulates of one image: " + std::to_string(cost.macs_1bit) + " in 1 bit, " +
          std::to_string(cost.macs_8bit) + " in 8 bits\n\n";
   out += "| layer | in | out | gives | 1-bit MACs | 8-bit MACs | flash bytes | output bytes |\n";
   out += "|---|---|---|---|---:|---:|---:|---:|\n";
   for (const Layer& l : layers) {
-    out += "| " + l.name + " | " + Text(l.in) + " | " + Text(l.out) + " | " + Name(l.values);
+    out += "| " + l.name + " | " + Text(l.in) + " | " + Text(l.out) + " | " + Name(l.gives);
     for (const uint64_t n : {l.macs_1bit, l.macs_8bit, l.flash_bytes, l.out_bytes}) {
       out += " | " + std::to_string(n);
     }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <optional>
 
 #include "packed/crc32.h"
 
@@ -12,11 +10,12 @@ namespace {
 
 // Names and numbers are those of docs/artefact_format.md.
 constexpr std::array<uint8_t, 4> kMagic = {'B', 'F', 'N', 'N'};
-constexpr uint32_t kMajor = 1;
+constexpr uint32_t kMajor = 2;
 constexpr uint32_t kMinor = 0;
 constexpr size_t kAlign = 16;
 constexpr size_t kHeaderBytes = 16;
 constexpr size_t kSectionHeaderBytes = 16;
+constexpr size_t kInputBytes = 32;
 
 enum Section : uint32_t {
   kInput = 1,
@@ -25,7 +24,24 @@ enum Section : uint32_t {
   kMaxPool = 18,
   kGlobalSum = 19,
   kDense = 20,
+  kBinaryDense = 21,
+  kBinarize = 22,
+  kAveragePool = 23,
 };
+
+// The first 32 bytes of every operation. What its kind does not have is 0.
+struct Head {
+  uint32_t input = 0;
+  uint32_t channels = 0;
+  uint32_t kernel = 0;
+  uint32_t stride = 0;
+  uint32_t shift = 0;
+  uint32_t gives_ints = 0;
+  uint32_t relu = 0;
+  uint32_t add = 0;
+};
+constexpr std::array kHeadFields = {&Head::input, &Head::channels,   &Head::kernel, &Head::stride,
+                                    &Head::shift, &Head::gives_ints, &Head::relu,   &Head::add};
 
 Status Bad(const char* reason, const std::string& message) {
   return Status(Code::kInvalidArgument, reason, message);
@@ -42,36 +58,91 @@ class Writer {
       bytes.push_back(static_cast<uint8_t>(value >> shift & 0xFF));
     }
   }
-  void I32(int32_t value) { U32(static_cast<uint32_t>(value)); }
   void Align() { bytes.resize(Aligned(bytes.size())); }
 
   std::vector<uint8_t> bytes;
 };
 
-struct OpWriter {
-  Writer& out;
+// Writes an operation's payload: the head, then its arrays, each aligned.
+class OpWriter {
+ public:
+  OpWriter(uint32_t input, Writer& out) : out_(out) { head_.input = input; }
 
   uint32_t operator()(const Stem& op) {
-    for (const uint32_t v : {op.channels, op.kernel, op.stride, 0U}) out.U32(v);
-    for (const int32_t t : op.thresholds) out.I32(t);
-    for (const int8_t w : op.weights) out.bytes.push_back(static_cast<uint8_t>(w));
+    WriteHead(op.channels, op.kernel, op.stride, op.output);
+    Arrays(op.output);
+    Bytes(op.weights);
     return kStem;
   }
   uint32_t operator()(const BinaryConv& op) {
-    for (const uint32_t v : {op.channels, op.kernel, op.stride, 0U}) out.U32(v);
-    for (const int32_t t : op.thresholds) out.I32(t);
-    for (const uint32_t w : op.weights) out.U32(w);
+    WriteHead(op.channels, op.kernel, op.stride, op.output);
+    Arrays(op.output);
+    Integers(op.weights);
     return kBinaryConv;
   }
-  uint32_t operator()(const MaxPool&) { return kMaxPool; }
-  uint32_t operator()(const GlobalSum&) { return kGlobalSum; }
+  uint32_t operator()(const BinaryDense& op) {
+    WriteHead(op.channels, 0, 0, op.output);
+    Arrays(op.output);
+    Integers(op.weights);
+    return kBinaryDense;
+  }
+  uint32_t operator()(const Binarize& op) {
+    WriteHead(static_cast<uint32_t>(op.thresholds.size()), 0, 0);
+    Integers(op.thresholds);
+    return kBinarize;
+  }
+  uint32_t operator()(const MaxPool& op) {
+    WriteHead(0, op.kernel, op.stride);
+    return kMaxPool;
+  }
+  uint32_t operator()(const AveragePool& op) {
+    head_.shift = op.shift;
+    WriteHead(0, op.kernel, op.stride);
+    return kAveragePool;
+  }
+  uint32_t operator()(const GlobalSum& op) {
+    head_.shift = op.shift;
+    WriteHead(0, 0, 0);
+    return kGlobalSum;
+  }
   uint32_t operator()(const Dense& op) {
-    for (const uint32_t v : {op.classes, 0U, 0U, 0U}) out.U32(v);
-    for (const int32_t b : op.biases) out.I32(b);
-    out.Align();
-    for (const int8_t w : op.weights) out.bytes.push_back(static_cast<uint8_t>(w));
+    WriteHead(op.classes, 0, 0);
+    Integers(op.biases);
+    Bytes(op.weights);
     return kDense;
   }
+
+ private:
+  void WriteHead(uint32_t channels, uint32_t kernel, uint32_t stride,
+                 const Output& output = ToBits{}) {
+    head_.channels = channels;
+    head_.kernel = kernel;
+    head_.stride = stride;
+    if (const auto* ints = std::get_if<ToInts>(&output)) {
+      head_.shift = ints->shift;
+      head_.gives_ints = 1;
+      head_.relu = ints->relu ? 1 : 0;
+      head_.add = ints->add;
+    }
+    for (const auto field : kHeadFields) out_.U32(head_.*field);
+  }
+  void Arrays(const Output& output) {
+    if (const auto* bits = std::get_if<ToBits>(&output)) return Integers(bits->thresholds);
+    Integers(std::get<ToInts>(output).scales);
+    Integers(std::get<ToInts>(output).biases);
+  }
+  template <typename T>
+  void Integers(const std::vector<T>& values) {
+    out_.Align();
+    for (const T value : values) out_.U32(static_cast<uint32_t>(value));
+  }
+  void Bytes(const std::vector<int8_t>& values) {
+    out_.Align();
+    for (const int8_t value : values) out_.bytes.push_back(static_cast<uint8_t>(value));
+  }
+
+  Writer& out_;
+  Head head_;
 };
 
 void AppendSection(uint32_t type, const Writer& payload, Writer& file) {
@@ -88,7 +159,7 @@ void AppendSection(uint32_t type, const Writer& payload, Writer& file) {
 
 // ---- Reading
 
-// Takes integers off a payload. Past its end it gives zeros and `ok` turns false.
+// Takes values off bytes. Past their end it gives zeros and empty arrays.
 class Reader {
  public:
   explicit Reader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
@@ -98,83 +169,102 @@ class Reader {
     if (b.empty()) return 0;
     return b[0] | uint32_t{b[1]} << 8 | uint32_t{b[2]} << 16 | uint32_t{b[3]} << 24;
   }
-  std::span<const uint8_t> Take(uint64_t n) {
-    if (n > bytes_.size() - at_) {
-      ok_ = false;
-      return {};
-    }
-    at_ += n;
-    return bytes_.subspan(at_ - n, n);
-  }
-  void Zeros(size_t n) {
-    for (const uint8_t byte : Take(n)) ok_ = ok_ && byte == 0;
-  }
-  void Align() { Zeros(std::min(Aligned(at_), bytes_.size()) - at_); }
-
-  // Arrays are taken whole or not at all, so a length that lies allocates nothing.
-  std::vector<uint32_t> Words(uint64_t count) {
-    Reader words(Take(count * 4));
-    std::vector<uint32_t> values(words.bytes_.size() / 4);
-    for (uint32_t& value : values) value = words.U32();
-    return values;
-  }
-  std::vector<int32_t> Integers(uint64_t count) {
-    const std::vector<uint32_t> words = Words(count);
-    return {words.begin(), words.end()};
-  }
-  std::vector<int8_t> Bytes(uint64_t count) {
-    const std::span<const uint8_t> bytes = Take(count);
+  // Taken whole or not at all, so a length that lies allocates nothing.
+  std::vector<int32_t> Integers(uint64_t count) { return Words<int32_t>(TakeAligned(count * 4)); }
+  // What is left.
+  std::vector<uint32_t> RestAsWords() { return Words<uint32_t>(TakeAligned(left() / 4 * 4)); }
+  std::vector<int8_t> RestAsBytes() {
+    const std::span<const uint8_t> bytes = TakeAligned(left());
     return {bytes.begin(), bytes.end()};
   }
 
-  bool ok() const { return ok_; }
-  bool at_end() const { return ok_ && at_ == bytes_.size(); }
-
  private:
+  size_t left() const { return bytes_.size() - std::min(Aligned(at_), bytes_.size()); }
+
+  std::span<const uint8_t> Take(uint64_t n) {
+    if (n > bytes_.size() - at_) return {};
+    at_ += n;
+    return bytes_.subspan(at_ - n, n);
+  }
+  std::span<const uint8_t> TakeAligned(uint64_t n) {
+    at_ = std::min(Aligned(at_), bytes_.size());
+    return Take(n);
+  }
+  template <typename T>
+  static std::vector<T> Words(std::span<const uint8_t> bytes) {
+    Reader in(bytes);
+    std::vector<T> values(bytes.size() / 4);
+    for (T& value : values) value = static_cast<T>(in.U32());
+    return values;
+  }
+
   std::span<const uint8_t> bytes_;
   size_t at_ = 0;
-  bool ok_ = true;
 };
 
-// The weights are what the section holds beyond its fixed part and its thresholds; whether that is
-// as many as the shape asks for, Describe() checks.
-std::optional<Op> ReadOp(uint32_t type, std::span<const uint8_t> payload) {
-  Reader in(payload);
+Output ReadOutput(const Head& head, Reader& in) {
+  if (head.gives_ints == 0) return ToBits{in.Integers(head.channels)};
+  ToInts ints{in.Integers(head.channels), {}, head.shift, head.relu != 0, head.add};
+  ints.biases = in.Integers(head.channels);
+  return ints;
+}
+
+Kind ReadKind(uint32_t type, const Head& head, Reader& in) {
   switch (type) {
     case kStem: {
-      Stem op{in.U32(), in.U32(), in.U32(), {}, {}};
-      in.Zeros(4);
-      op.thresholds = in.Integers(op.channels);
-      if (!in.ok()) return std::nullopt;
-      op.weights = in.Bytes(payload.size() - 16 - 4 * op.thresholds.size());
+      Stem op{head.channels, head.kernel, head.stride, {}, ReadOutput(head, in)};
+      op.weights = in.RestAsBytes();
       return op;
     }
     case kBinaryConv: {
-      BinaryConv op{in.U32(), in.U32(), in.U32(), {}, {}};
-      in.Zeros(4);
-      op.thresholds = in.Integers(op.channels);
-      if (!in.ok()) return std::nullopt;
-      op.weights = in.Words((payload.size() - 16 - 4 * op.thresholds.size()) / 4);
-      if (!in.at_end()) return std::nullopt;
+      BinaryConv op{head.channels, head.kernel, head.stride, {}, ReadOutput(head, in)};
+      op.weights = in.RestAsWords();
       return op;
     }
+    case kBinaryDense: {
+      BinaryDense op{head.channels, {}, ReadOutput(head, in)};
+      op.weights = in.RestAsWords();
+      return op;
+    }
+    case kBinarize:
+      return Binarize{in.Integers(head.channels)};
     case kMaxPool:
-      return in.at_end() ? std::optional<Op>(MaxPool{}) : std::nullopt;
+      return MaxPool{head.kernel, head.stride};
+    case kAveragePool:
+      return AveragePool{head.kernel, head.stride, head.shift};
     case kGlobalSum:
-      return in.at_end() ? std::optional<Op>(GlobalSum{}) : std::nullopt;
+      return GlobalSum{head.shift};
     default: {
-      Dense op{in.U32(), {}, {}};
-      in.Zeros(12);
-      op.biases = in.Integers(op.classes);
-      in.Align();
-      if (!in.ok()) return std::nullopt;
-      op.weights = in.Bytes(payload.size() - Aligned(16 + 4 * op.biases.size()));
-      return in.at_end() ? std::optional<Op>(std::move(op)) : std::nullopt;
+      Dense op{head.channels, {}, in.Integers(head.channels)};
+      op.weights = in.RestAsBytes();
+      return op;
     }
   }
 }
 
-bool IsOp(uint32_t type) { return type >= kStem && type <= kDense; }
+// Reads one operation. The length of its last array follows from that of the payload; whether it
+// is as long as the shapes ask for, Describe() checks.
+//
+// Errors: BAD_SECTION unless writing it again gives the same bytes: so a field that its kind does
+// not have is 0, and so is all padding.
+Result<Op> ReadOp(uint32_t type, std::span<const uint8_t> payload) {
+  Reader in(payload);
+  Head head;
+  for (const auto field : kHeadFields) head.*field = in.U32();
+  Op op{head.input, ReadKind(type, head, in)};
+  Writer again;
+  std::visit(OpWriter(op.input, again), op.kind);
+  if (!std::ranges::equal(again.bytes, payload)) {
+    return Bad("BAD_SECTION", "malformed operation of type " + std::to_string(type));
+  }
+  return op;
+}
+
+bool IsOp(uint32_t type) { return type >= kStem && type <= kAveragePool; }
+
+bool AllZero(std::span<const uint8_t> bytes) {
+  return std::ranges::all_of(bytes, [](uint8_t b) { return b == 0; });
+}
 
 // Reads the sections into a network; the header is done.
 class SectionReader {
@@ -211,11 +301,7 @@ class SectionReader {
     const auto payload = file_.subspan(at + kSectionHeaderBytes, length);
     if (Crc32(payload, Crc32(file_.subspan(at, 8))) != crc) return Bad("BAD_CRC", where);
     const auto padding = file_.subspan(at + kSectionHeaderBytes + length, Aligned(length) - length);
-    head.Zeros(4);
-    if (!head.ok() ||
-        std::any_of(padding.begin(), padding.end(), [](uint8_t b) { return b != 0; })) {
-      return Bad("BAD_PADDING", where);
-    }
+    if (head.U32() != 0 || !AllZero(padding)) return Bad("BAD_PADDING", where);
     if (const Status status = Take(type, payload); !status.ok()) return status.In(where);
     return at + kSectionHeaderBytes + Aligned(length);
   }
@@ -225,9 +311,7 @@ class SectionReader {
     if (!IsOp(type)) return Status();  // of a later minor version
     if (!seen_input_) return Bad("BAD_SECTION", "an operation before the input section");
     if (network_.ops.size() == kMaxOps) return Bad("TOO_MANY_OPS", "more than 256");
-    std::optional<Op> op = ReadOp(type, payload);
-    if (!op) return Bad("BAD_SECTION", "malformed operation of type " + std::to_string(type));
-    network_.ops.push_back(*std::move(op));
+    network_.ops.push_back(BF_TRY(ReadOp(type, payload)));
     return Status();
   }
 
@@ -236,10 +320,17 @@ class SectionReader {
     seen_input_ = true;
     Reader in(payload);
     network_.input = {in.U32(), in.U32(), in.U32()};
-    network_.mean = static_cast<int32_t>(in.U32());
     op_count_ = in.U32();
-    in.Zeros(12);
-    if (!in.at_end()) return Bad("BAD_SECTION", "malformed input section");
+    uint32_t largest = 0;
+    for (uint8_t& mean : network_.mean) {
+      const uint32_t value = in.U32();
+      mean = static_cast<uint8_t>(value);
+      largest = std::max(largest, value);
+    }
+    if (largest > 255) return Bad("BAD_SHAPE", "a mean of " + std::to_string(largest));
+    if (payload.size() != kInputBytes || in.U32() != 0) {
+      return Bad("BAD_SECTION", "malformed input section");
+    }
     return Status();
   }
 
@@ -278,15 +369,16 @@ Result<std::vector<uint8_t>> Serialize(const Network& network) {
   BF_TRY(Describe(network));
   Writer sections;
   Writer input;
-  for (const uint32_t v : {network.input.height, network.input.width, network.input.channels,
-                           static_cast<uint32_t>(network.mean),
-                           static_cast<uint32_t>(network.ops.size()), 0U, 0U, 0U}) {
+  for (const size_t v :
+       {size_t{network.input.height}, size_t{network.input.width}, size_t{network.input.channels},
+        network.ops.size(), size_t{network.mean[0]}, size_t{network.mean[1]},
+        size_t{network.mean[2]}, size_t{0}}) {
     input.U32(v);
   }
   AppendSection(kInput, input, sections);
   for (const Op& op : network.ops) {
     Writer payload;
-    const uint32_t type = std::visit(OpWriter{payload}, op);
+    const uint32_t type = std::visit(OpWriter(op.input, payload), op.kind);
     AppendSection(type, payload, sections);
   }
 

@@ -17,182 +17,217 @@
 namespace bitfoundry::packed {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "words are hashed as they lie in memory");
+static_assert(std::endian::native == std::endian::little, "values are hashed as they lie");
 
-// Where a convolution's window lies: the taps of output pixel (y, x) that are inside the image.
+// What a tensor holds; one of the vectors is in use.
+struct Tensor {
+  Shape shape;
+  std::vector<uint32_t> bits;  // [height][width][Words(channels)]
+  std::vector<int16_t> ints;   // [height][width][channels]
+  std::vector<int32_t> sums;   // [channels]
+
+  size_t words() const { return Words(shape.channels); }
+  bool has_bits() const { return !bits.empty(); }
+
+  // Bits as -1 and +1.
+  int32_t At(size_t pixel, size_t channel) const {
+    if (!has_bits()) return ints[pixel * shape.channels + channel];
+    const uint32_t word = bits[pixel * words() + channel / kWordBits];
+    return (word >> (channel % kWordBits) & 1) != 0 ? -1 : 1;
+  }
+};
+
+// The taps of output pixel (y, x) that are inside the map: visit(tap, pixel). `pad` is how far the
+// window of the first output lies outside.
 template <typename Visit>
-void ForEachTap(const Shape& in, uint32_t kernel, uint32_t stride, uint32_t y, uint32_t x,
-                Visit visit) {
-  const int64_t top = int64_t{y} * stride - kernel / 2;
-  const int64_t left = int64_t{x} * stride - kernel / 2;
+void ForEachTap(const Shape& in, uint32_t kernel, uint32_t stride, uint32_t pad, uint32_t y,
+                uint32_t x, Visit visit) {
   for (uint32_t ky = 0; ky < kernel; ++ky) {
-    const int64_t row = top + ky;
+    const int64_t row = int64_t{y} * stride + ky - pad;
     if (row < 0 || row >= in.height) continue;
     for (uint32_t kx = 0; kx < kernel; ++kx) {
-      const int64_t column = left + kx;
+      const int64_t column = int64_t{x} * stride + kx - pad;
       if (column < 0 || column >= in.width) continue;
       visit(ky * kernel + kx, static_cast<size_t>(row * in.width + column));
     }
   }
 }
 
-// The output words of one pixel: bit o is 1 where patch and weights row o differ in more than
-// thresholds[o] bits.
-//
-//   patch    [row_words]
-//   weights  [channels][row_words]
-BF_HOT void Threshold(const uint64_t* patch, const uint64_t* weights, size_t row_words,
-                      const std::vector<int32_t>& thresholds, uint32_t* out) {
-  for (size_t o = 0; o < thresholds.size(); ++o, weights += row_words) {
-    int32_t differing = 0;
-    for (size_t w = 0; w < row_words; ++w) differing += std::popcount(patch[w] ^ weights[w]);
-    const auto bit = static_cast<uint32_t>(differing > thresholds[o]);
-    out[o / kWordBits] |= bit << (o % kWordBits);
+// visit(pixel of the output, y, x)
+template <typename Visit>
+void ForEachPixel(const Shape& out, Visit visit) {
+  size_t pixel = 0;
+  for (uint32_t y = 0; y < out.height; ++y) {
+    for (uint32_t x = 0; x < out.width; ++x) visit(pixel++, y, x);
   }
 }
 
-// The output word of one pixel for 32 channels of the stem.
-//
-//   patch       [taps]
-//   weights     [taps][32]
-//   thresholds  [32]
-BF_HOT uint32_t StemWord(const std::vector<int32_t>& patch, const int16_t* weights,
-                         const int32_t* thresholds) {
-  int32_t sums[kWordBits] = {};
-  for (const int32_t value : patch) {
-    for (size_t o = 0; o < kWordBits; ++o) sums[o] += value * weights[o];
-    weights += kWordBits;
+BF_HOT int32_t Differing(const uint32_t* a, const uint32_t* b, size_t words) {
+  int32_t differing = 0;
+  for (size_t w = 0; w < words; ++w) differing += std::popcount(a[w] ^ b[w]);
+  return differing;
+}
+
+// sums[o] = patch . weights[o], for `sums.size()` channels.
+BF_HOT void StemSums(std::span<const int32_t> patch, const int8_t* weights,
+                     std::span<int32_t> sums) {
+  for (int32_t& sum : sums) {
+    sum = 0;
+    for (const int32_t value : patch) sum += value * *weights++;
   }
-  uint32_t word = 0;
-  for (size_t o = 0; o < kWordBits; ++o) {
-    word |= static_cast<uint32_t>(sums[o] < thresholds[o]) << o;
-  }
-  return word;
 }
 
 }  // namespace
 
 struct Interpreter::State {
-  // An operation, ready to run. Only the weights of its own kind are filled in.
-  struct Step {
-    Op op;
-    Layer layer;
-    size_t row_words = 0;          // 64-bit words of one binary filter
-    std::vector<uint64_t> binary;  // [channels][row_words], 0 past the filter's end
-    std::vector<int16_t> stem;     // [channels / 32][taps][32]
-    std::vector<uint32_t> out;     // words, or integers in two's complement
-  };
+  Network network;
+  std::vector<Layer> layers;
+  std::vector<Tensor> tensors;  // as the network numbers them; 0 stays empty
+  std::span<const uint8_t> image;
+  std::vector<uint32_t> patch;      // of the binary operation at hand
+  std::vector<int32_t> stem_patch;  // of the stem at hand
+  std::vector<int32_t> values;      // sums of one pixel, [channels]
 
-  Shape input;
-  int32_t mean = 0;
-  std::vector<Step> steps;
-  std::vector<uint64_t> patch;      // of the binary convolution at hand
-  std::vector<int32_t> stem_patch;  // of the stem
-  std::vector<int32_t> logits;
+  const Tensor& In(const Op& op) const { return tensors[op.input]; }
 
-  void Prepare(Step& step);
-  void RunStep(const Stem& op, Step& step, std::span<const uint8_t> image);
-  void RunStep(const BinaryConv& op, Step& step, const Step& before);
-  void RunStep(const MaxPool& op, Step& step, const Step& before);
-  void RunStep(const GlobalSum& op, Step& step, const Step& before);
-  void RunStep(const Dense& op, Step& step, const Step& before);
+  void Run(const Stem& op, const Tensor& in, Tensor& out);
+  void Run(const BinaryConv& op, const Tensor& in, Tensor& out);
+  void Run(const BinaryDense& op, const Tensor& in, Tensor& out);
+  void Run(const Binarize& op, const Tensor& in, Tensor& out);
+  void Run(const MaxPool& op, const Tensor& in, Tensor& out);
+  void Run(const AveragePool& op, const Tensor& in, Tensor& out);
+  void Run(const GlobalSum& op, const Tensor& in, Tensor& out);
+  void Run(const Dense& op, const Tensor& in, Tensor& out);
+
+  void Dot(const std::vector<uint32_t>& weights, uint32_t count);
+  void Finish(const Output& output, int32_t count, size_t pixel, Tensor& out) const;
 };
 
-void Interpreter::State::Prepare(Step& step) {
-  step.out.resize((step.layer.out_bytes + 3) / 4);
-  if (const auto* conv = std::get_if<BinaryConv>(&step.op)) {
-    const size_t words = conv->weights.size() / conv->channels;
-    step.row_words = (words + 1) / 2;
-    step.binary.resize(step.row_words * conv->channels);
-    for (size_t o = 0; o < conv->channels; ++o) {
-      std::memcpy(&step.binary[o * step.row_words], &conv->weights[o * words], words * 4);
-    }
-    patch.resize(std::max(patch.size(), step.row_words));
-  }
-  if (const auto* conv = std::get_if<Stem>(&step.op)) {
-    const size_t taps = conv->weights.size() / conv->channels;
-    step.stem.resize(conv->weights.size());
-    for (size_t o = 0; o < conv->channels; ++o) {
-      for (size_t t = 0; t < taps; ++t) {
-        step.stem[(o / kWordBits * taps + t) * kWordBits + o % kWordBits] =
-            conv->weights[o * taps + t];
-      }
-    }
-    stem_patch.resize(taps);
+// values[o] = the dot product of `patch` and filter o, of `count` bits each.
+void Interpreter::State::Dot(const std::vector<uint32_t>& weights, uint32_t count) {
+  const uint32_t* filter = weights.data();
+  for (int32_t& value : values) {
+    value = static_cast<int32_t>(count) - 2 * Differing(patch.data(), filter, patch.size());
+    filter += patch.size();
   }
 }
 
-void Interpreter::State::RunStep(const Stem& op, Step& step, std::span<const uint8_t> image) {
-  const Layer& layer = step.layer;
-  const size_t channels = layer.in.channels;
-  uint32_t* out = step.out.data();
-  for (uint32_t y = 0; y < layer.out.height; ++y) {
-    for (uint32_t x = 0; x < layer.out.width; ++x) {
-      std::fill(stem_patch.begin(), stem_patch.end(), 0);
-      ForEachTap(layer.in, op.kernel, op.stride, y, x, [&](size_t tap, size_t pixel) {
-        for (size_t c = 0; c < channels; ++c) {
-          stem_patch[tap * channels + c] = image[pixel * channels + c] - mean;
-        }
+// Turns `values` into one pixel of the output. `count` is K of a binary operation, 0 of a stem.
+void Interpreter::State::Finish(const Output& output, int32_t count, size_t pixel,
+                                Tensor& out) const {
+  if (const auto* to_bits = std::get_if<ToBits>(&output)) {
+    uint32_t* const words = &out.bits[pixel * out.words()];
+    std::fill_n(words, out.words(), 0);
+    for (size_t c = 0; c < values.size(); ++c) {
+      const int32_t threshold = to_bits->thresholds[c];
+      const bool bit = count == 0 ? values[c] < threshold : (count - values[c]) / 2 > threshold;
+      words[c / kWordBits] |= uint32_t{bit} << (c % kWordBits);
+    }
+    return;
+  }
+  const ToInts& to_ints = std::get<ToInts>(output);
+  const Tensor& skip = tensors[to_ints.add];
+  for (size_t c = 0; c < values.size(); ++c) {
+    const int64_t v = to_ints.relu ? std::max(values[c], 0) : values[c];
+    int64_t y = RoundShift(v * to_ints.scales[c] + to_ints.biases[c], to_ints.shift);
+    if (to_ints.add != 0) y += skip.At(pixel, c % skip.shape.channels);
+    out.ints[pixel * values.size() + c] = static_cast<int16_t>(y);
+  }
+}
+
+void Interpreter::State::Run(const Stem& op, const Tensor&, Tensor& out) {
+  const size_t channels = network.input.channels;
+  stem_patch.resize(size_t{op.kernel} * op.kernel * channels);
+  values.resize(op.channels);
+  ForEachPixel(out.shape, [&](size_t pixel, uint32_t y, uint32_t x) {
+    std::ranges::fill(stem_patch, 0);
+    ForEachTap(network.input, op.kernel, op.stride, op.kernel / 2, y, x,
+               [&](size_t tap, size_t from) {
+                 for (size_t c = 0; c < channels; ++c) {
+                   stem_patch[tap * channels + c] = image[from * channels + c] - network.mean[c];
+                 }
+               });
+    StemSums(stem_patch, op.weights.data(), values);
+    Finish(op.output, 0, pixel, out);
+  });
+}
+
+void Interpreter::State::Run(const BinaryConv& op, const Tensor& in, Tensor& out) {
+  patch.resize(size_t{op.kernel} * op.kernel * in.words());
+  values.resize(op.channels);
+  const uint32_t count = op.kernel * op.kernel * in.shape.channels;
+  ForEachPixel(out.shape, [&](size_t pixel, uint32_t y, uint32_t x) {
+    std::ranges::fill(patch, 0);  // bit 0 is +1: the padding
+    ForEachTap(in.shape, op.kernel, op.stride, op.kernel / 2, y, x, [&](size_t tap, size_t from) {
+      std::copy_n(&in.bits[from * in.words()], in.words(), &patch[tap * in.words()]);
+    });
+    Dot(op.weights, count);
+    Finish(op.output, static_cast<int32_t>(count), pixel, out);
+  });
+}
+
+void Interpreter::State::Run(const BinaryDense& op, const Tensor& in, Tensor& out) {
+  patch = in.bits;
+  values.resize(op.channels);
+  const uint32_t count = in.shape.height * in.shape.width * in.shape.channels;
+  Dot(op.weights, count);
+  Finish(op.output, static_cast<int32_t>(count), 0, out);
+}
+
+void Interpreter::State::Run(const Binarize& op, const Tensor& in, Tensor& out) {
+  std::ranges::fill(out.bits, 0);
+  ForEachPixel(out.shape, [&](size_t pixel, uint32_t, uint32_t) {
+    for (size_t c = 0; c < op.thresholds.size(); ++c) {
+      const bool bit = in.At(pixel, c) < op.thresholds[c];
+      out.bits[pixel * out.words() + c / kWordBits] |= uint32_t{bit} << (c % kWordBits);
+    }
+  });
+}
+
+void Interpreter::State::Run(const MaxPool& op, const Tensor& in, Tensor& out) {
+  ForEachPixel(out.shape, [&](size_t pixel, uint32_t y, uint32_t x) {
+    if (in.has_bits()) {
+      uint32_t* const words = &out.bits[pixel * out.words()];
+      std::fill_n(words, out.words(), ~uint32_t{0});
+      ForEachTap(in.shape, op.kernel, op.stride, 0, y, x, [&](size_t, size_t from) {
+        for (size_t w = 0; w < out.words(); ++w) words[w] &= in.bits[from * out.words() + w];
       });
-      for (size_t first = 0; first < op.channels; first += kWordBits) {
-        *out++ = StemWord(stem_patch, &step.stem[first * stem_patch.size()], &op.thresholds[first]);
+    } else {
+      for (size_t c = 0; c < out.shape.channels; ++c) {
+        int32_t largest = INT16_MIN;
+        ForEachTap(in.shape, op.kernel, op.stride, 0, y, x,
+                   [&](size_t, size_t from) { largest = std::max(largest, in.At(from, c)); });
+        out.ints[pixel * out.shape.channels + c] = static_cast<int16_t>(largest);
       }
     }
-  }
+  });
 }
 
-void Interpreter::State::RunStep(const BinaryConv& op, Step& step, const Step& before) {
-  const Layer& layer = step.layer;
-  const size_t words = layer.in.channels / kWordBits;
-  uint32_t* out = step.out.data();
-  for (uint32_t y = 0; y < layer.out.height; ++y) {
-    for (uint32_t x = 0; x < layer.out.width; ++x, out += layer.out.channels / kWordBits) {
-      std::fill(patch.begin(), patch.end(), 0);  // bit 0 is +1: the padding
-      auto* const bytes = reinterpret_cast<uint8_t*>(patch.data());
-      ForEachTap(layer.in, op.kernel, op.stride, y, x, [&](size_t tap, size_t pixel) {
-        std::memcpy(bytes + tap * words * 4, &before.out[pixel * words], words * 4);
-      });
-      std::fill_n(out, layer.out.channels / kWordBits, 0);
-      Threshold(patch.data(), step.binary.data(), step.row_words, op.thresholds, out);
+void Interpreter::State::Run(const AveragePool& op, const Tensor& in, Tensor& out) {
+  ForEachPixel(out.shape, [&](size_t pixel, uint32_t y, uint32_t x) {
+    for (size_t c = 0; c < out.shape.channels; ++c) {
+      int64_t sum = 0;
+      ForEachTap(in.shape, op.kernel, op.stride, 0, y, x,
+                 [&](size_t, size_t from) { sum += in.At(from, c); });
+      out.ints[pixel * out.shape.channels + c] = static_cast<int16_t>(RoundShift(sum, op.shift));
     }
+  });
+}
+
+void Interpreter::State::Run(const GlobalSum& op, const Tensor& in, Tensor& out) {
+  for (size_t c = 0; c < out.sums.size(); ++c) {
+    int64_t sum = 0;
+    ForEachPixel(in.shape, [&](size_t pixel, uint32_t, uint32_t) { sum += in.At(pixel, c); });
+    out.sums[c] = static_cast<int32_t>(RoundShift(sum, op.shift));
   }
 }
 
-void Interpreter::State::RunStep(const MaxPool&, Step& step, const Step& before) {
-  const Layer& layer = step.layer;
-  const size_t words = layer.in.channels / kWordBits;
-  const size_t row = layer.in.width * words;
-  uint32_t* out = step.out.data();
-  for (size_t y = 0; y < layer.out.height; ++y) {
-    for (size_t x = 0; x < layer.out.width; ++x) {
-      const uint32_t* in = &before.out[2 * y * row + 2 * x * words];
-      for (size_t w = 0; w < words; ++w) {
-        *out++ = in[w] & in[words + w] & in[row + w] & in[row + words + w];
-      }
-    }
-  }
-}
-
-void Interpreter::State::RunStep(const GlobalSum&, Step& step, const Step& before) {
-  const Layer& layer = step.layer;
-  const size_t words = layer.in.channels / kWordBits;
-  const uint32_t pixels = layer.in.height * layer.in.width;
-  std::fill(step.out.begin(), step.out.end(), pixels);
-  for (size_t i = 0; i < before.out.size(); ++i) {
-    uint32_t* const sums = &step.out[i % words * kWordBits];
-    for (size_t bit = 0; bit < kWordBits; ++bit) sums[bit] -= 2 * (before.out[i] >> bit & 1);
-  }
-}
-
-void Interpreter::State::RunStep(const Dense& op, Step& step, const Step& before) {
-  const size_t channels = step.layer.in.channels;
+void Interpreter::State::Run(const Dense& op, const Tensor& in, Tensor& out) {
+  const int8_t* weight = op.weights.data();
   for (size_t k = 0; k < op.classes; ++k) {
     int64_t logit = op.biases[k];
-    for (size_t c = 0; c < channels; ++c) {
-      logit += int64_t{op.weights[k * channels + c]} * static_cast<int32_t>(before.out[c]);
-    }
-    logits[k] = static_cast<int32_t>(logit);
-    step.out[k] = static_cast<uint32_t>(logits[k]);
+    for (const int32_t sum : in.sums) logit += int64_t{*weight++} * sum;
+    out.sums[k] = static_cast<int32_t>(logit);
   }
 }
 
@@ -202,27 +237,33 @@ Interpreter& Interpreter::operator=(Interpreter&&) noexcept = default;
 Interpreter::~Interpreter() = default;
 
 Result<Interpreter> Interpreter::Make(const Network& network) {
-  std::vector<Layer> layers = BF_TRY(Describe(network));
   auto state = std::make_unique<State>();
-  state->input = network.input;
-  state->mean = network.mean;
-  state->logits.resize(layers.back().out.channels);
-  for (size_t i = 0; i < layers.size(); ++i) {
-    State::Step step;
-    step.op = network.ops[i];
-    step.layer = std::move(layers[i]);
-    state->Prepare(step);
-    state->steps.push_back(std::move(step));
+  state->layers = BF_TRY(Describe(network));
+  state->network = network;
+  state->tensors.resize(1);
+  for (const Layer& layer : state->layers) {
+    Tensor& tensor = state->tensors.emplace_back();
+    tensor.shape = layer.out;
+    switch (layer.gives) {
+      case Values::kBits:
+        tensor.bits.resize(layer.out_bytes / 4);
+        break;
+      case Values::kInts:
+        tensor.ints.resize(layer.out_bytes / 2);
+        break;
+      default:
+        tensor.sums.resize(layer.out_bytes / 4);
+    }
   }
   return Interpreter(std::move(state));
 }
 
 size_t Interpreter::image_bytes() const {
-  const Shape& input = state_->input;
+  const Shape& input = state_->network.input;
   return size_t{input.height} * input.width * input.channels;
 }
 
-size_t Interpreter::class_count() const { return state_->logits.size(); }
+size_t Interpreter::class_count() const { return state_->tensors.back().sums.size(); }
 
 Result<std::span<const int32_t>> Interpreter::Run(std::span<const uint8_t> image,
                                                   std::vector<uint32_t>* checksums) {
@@ -232,24 +273,28 @@ Result<std::span<const int32_t>> Interpreter::Run(std::span<const uint8_t> image
                       std::to_string(image_bytes()));
   }
   if (checksums != nullptr) checksums->clear();
-  const State::Step* before = nullptr;
-  for (State::Step& step : state_->steps) {
-    std::visit(
-        [&](const auto& op) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(op)>, Stem>) {
-            state_->RunStep(op, step, image);
-          } else {
-            state_->RunStep(op, step, *before);
-          }
-        },
-        step.op);
-    if (checksums != nullptr) {
-      const auto* bytes = reinterpret_cast<const uint8_t*>(step.out.data());
-      checksums->push_back(Crc32({bytes, step.out.size() * 4}));
-    }
-    before = &step;
+  state_->image = image;
+  for (size_t i = 0; i < state_->network.ops.size(); ++i) {
+    const Op& op = state_->network.ops[i];
+    Tensor& out = state_->tensors[i + 1];
+    std::visit([&](const auto& kind) { state_->Run(kind, state_->In(op), out); }, op.kind);
+    if (checksums == nullptr) continue;
+    const void* const data = out.has_bits()     ? static_cast<const void*>(out.bits.data())
+                             : out.ints.empty() ? static_cast<const void*>(out.sums.data())
+                                                : static_cast<const void*>(out.ints.data());
+    checksums->push_back(Crc32({static_cast<const uint8_t*>(data), state_->layers[i].out_bytes}));
   }
-  return std::span<const int32_t>(state_->logits);
+  return std::span<const int32_t>(state_->tensors.back().sums);
+}
+
+std::vector<int32_t> Interpreter::ValuesOf(size_t op) const {
+  const Tensor& tensor = state_->tensors[op + 1];
+  if (!tensor.sums.empty()) return tensor.sums;
+  std::vector<int32_t> values;
+  ForEachPixel(tensor.shape, [&](size_t pixel, uint32_t, uint32_t) {
+    for (size_t c = 0; c < tensor.shape.channels; ++c) values.push_back(tensor.At(pixel, c));
+  });
+  return values;
 }
 
 size_t Winner(std::span<const int32_t> logits) {

@@ -28,12 +28,15 @@ class Interpreter {
   // Classifies one image.
   //
   //   image      [height * width * channels], rows from the top, 0 to 255
-  //   checksums  if given, becomes the CRC-32 of each layer's output: its words or integers, each
-  //              four bytes, little-endian
+  //   checksums  if given, becomes the CRC-32 of each layer's output as it lies in memory,
+  //              little-endian: words of bits, or integers of two or four bytes
   //   returns    [class_count] logits, valid until the next call
   //   errors     kInvalidArgument BAD_IMAGE_SIZE
   Result<std::span<const int32_t>> Run(std::span<const uint8_t> image,
                                        std::vector<uint32_t>* checksums = nullptr);
+
+  // What operation `op` gave in the last run: [height][width][channels], bits as -1 and +1.
+  std::vector<int32_t> ValuesOf(size_t op) const;
 
  private:
   struct State;

@@ -14,6 +14,7 @@
 #include "packed/bundle.h"
 #include "packed/format.h"
 #include "packed/interpreter.h"
+#include "packed/plan.h"
 #include "services/bitfoundry/cli.h"
 
 namespace bitfoundry::cli {
@@ -220,6 +221,7 @@ Result<int> Inspect(const Shell& shell, const FileOptions& options) {
   const packed::Network network = BF_TRY(Load(options.model));
   const std::vector<packed::Layer> layers = BF_TRY(packed::Describe(network));
   const packed::Cost cost = packed::Sum(layers);
+  const uint64_t arena_bytes = packed::PlanArena(layers).bytes;
   if (shell.json) {
     ordered_json list = ordered_json::array();
     for (const packed::Layer& layer : layers) {
@@ -235,7 +237,7 @@ Result<int> Inspect(const Shell& shell, const FileOptions& options) {
                               {"macs_8bit", cost.macs_8bit},
                               {"macs_1bit", cost.macs_1bit},
                               {"flash_bytes", cost.flash_bytes},
-                              {"arena_bytes", cost.arena_bytes}};
+                              {"arena_bytes", arena_bytes}};
     std::printf("%s\n", all.dump(2).c_str());
     return kDone;
   }
@@ -247,7 +249,7 @@ Result<int> Inspect(const Shell& shell, const FileOptions& options) {
                     std::to_string(layer.out_bytes)});
   }
   rows.push_back({"all", "", "", std::to_string(cost.macs_8bit), std::to_string(cost.macs_1bit),
-                  std::to_string(cost.flash_bytes), std::to_string(cost.arena_bytes)});
+                  std::to_string(cost.flash_bytes), std::to_string(arena_bytes)});
   PrintTable(rows);
   return kDone;
 }

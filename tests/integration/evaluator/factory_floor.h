@@ -28,7 +28,7 @@ inline packed::Network BrightnessNetwork() {
   stem.channels = 32;
   stem.kernel = 1;
   stem.weights.assign(32, 1);
-  stem.thresholds.assign(32, 0);
+  stem.output = packed::ToBits{std::vector<int32_t>(32, 0)};
   packed::Dense dense;
   dense.classes = 2;
   dense.weights.assign(64, 0);
@@ -37,8 +37,10 @@ inline packed::Network BrightnessNetwork() {
   dense.biases = {0, 0};
   packed::Network network;
   network.input = {kSide, kSide, 1};
-  network.mean = 128;
-  network.ops = {stem, packed::GlobalSum{}, dense};
+  network.mean = {128};
+  network.Then(stem);
+  network.Then(packed::GlobalSum{});
+  network.Then(dense);
   return network;
 }
 

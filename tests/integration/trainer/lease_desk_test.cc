@@ -25,14 +25,14 @@ using testing::StatusIs;
 std::vector<uint8_t> TinyModel() {
   packed::Network network;
   network.input = {8, 8, 1};
-  network.mean = 128;
-  network.ops = {
-      packed::Stem{.channels = 32,
-                   .kernel = 1,
-                   .weights = std::vector<int8_t>(32, 1),
-                   .thresholds = std::vector<int32_t>(32, 0)},
-      packed::GlobalSum{},
-      packed::Dense{.classes = 2, .weights = std::vector<int8_t>(64, 1), .biases = {0, 1}}};
+  network.mean = {128};
+  network.Then(packed::Stem{.channels = 32,
+                            .kernel = 1,
+                            .weights = std::vector<int8_t>(32, 1),
+                            .output = packed::ToBits{std::vector<int32_t>(32, 0)}});
+  network.Then(packed::GlobalSum{});
+  network.Then(
+      packed::Dense{.classes = 2, .weights = std::vector<int8_t>(64, 1), .biases = {0, 1}});
   return *packed::Serialize(network);
 }
 

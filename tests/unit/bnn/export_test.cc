@@ -123,12 +123,13 @@ TEST_F(ExportTest, TiesGoToPlusOne) {
   const auto folded = Fold(checkpoint_);
   ASSERT_THAT(folded, IsOk());
   const auto network = Pack(*folded);
-  const auto& conv = std::get<packed::BinaryConv>(network.ops[2]);
+  const auto& conv = std::get<packed::BinaryConv>(network.ops[2].kind);
+  const auto& thresholds = std::get<packed::ToBits>(conv.output).thresholds;
   // acc = 288 - 2n = mean has a solution n, the last one that gives +1 with gamma > 0.
-  EXPECT_EQ(conv.thresholds[0], (288 - -32) / 2);
-  EXPECT_EQ(conv.thresholds[2], (288 - -28) / 2);
+  EXPECT_EQ(thresholds[0], (288 - -32) / 2);
+  EXPECT_EQ(thresholds[2], (288 - -28) / 2);
   // With gamma < 0 the weights are flipped: acc' = -acc.
-  EXPECT_EQ(conv.thresholds[1], (288 + -30) / 2);
+  EXPECT_EQ(thresholds[1], (288 + -30) / 2);
 }
 
 TEST_F(ExportTest, AZeroNetworkIsStillANetwork) {

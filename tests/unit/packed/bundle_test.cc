@@ -81,7 +81,7 @@ TEST_F(BundleTest, ReplaysItsGoldenOutputs) {
   File& model = Named("model.bnn");
   const std::string old_digest = Sha256(model.bytes);
   Network network = RandomNetwork(1, 0);
-  std::get<Dense>(network.ops.back()).biases[0] += 1;
+  std::get<Dense>(network.ops.back().kind).biases[0] += 1;
   const auto bytes = Serialize(network);
   model.bytes.assign(bytes->begin(), bytes->end());
   Relist("model.bnn", old_digest);

@@ -14,6 +14,7 @@ namespace {
 using ::bitfoundry::testing::IsOk;
 using testing::RandomConv;
 using testing::RandomNetwork;
+using testing::RandomSkipNetwork;
 
 std::vector<uint8_t> Bytes(const Network& network) {
   auto bytes = Serialize(network);
@@ -46,8 +47,8 @@ void Seal(std::vector<uint8_t>& bytes) {
 std::string Reason(const std::vector<uint8_t>& bytes) { return Parse(bytes).status().reason(); }
 
 TEST(FormatTest, WhatIsWrittenIsReadBack) {
-  for (const uint32_t seed : {0U, 1U, 2U}) {
-    const Network network = RandomNetwork(seed == 1 ? 3 : 1, seed);
+  for (const Network& network : {RandomNetwork(1, 0), RandomNetwork(3, 1), RandomSkipNetwork(0),
+                                 RandomSkipNetwork(1), RandomSkipNetwork(2)}) {
     const auto parsed = Parse(Bytes(network));
     ASSERT_THAT(parsed, IsOk());
     EXPECT_EQ(*parsed, network);
@@ -57,18 +58,23 @@ TEST(FormatTest, WhatIsWrittenIsReadBack) {
 // Written down by hand from docs/artefact_format.md, so that the format cannot drift unnoticed.
 TEST(FormatTest, BeginsAsDocumented) {
   const auto bytes = Bytes(RandomNetwork(1, 0));
-  const std::vector<uint8_t> header = {'B', 'F', 'N', 'N', 1, 0, 0, 0};
+  const std::vector<uint8_t> header = {'B', 'F', 'N', 'N', 2, 0, 0, 0};
   EXPECT_TRUE(std::equal(header.begin(), header.end(), bytes.begin()));
   EXPECT_EQ(U32(bytes, 8), bytes.size());
   EXPECT_EQ(U32(bytes, 16), 1U);   // input section
   EXPECT_EQ(U32(bytes, 20), 32U);  // its length
-  EXPECT_EQ(U32(bytes, 32), 23U);  // height, width, channels, mean, operations
+  EXPECT_EQ(U32(bytes, 32), 23U);  // height, width, channels, operations, means
   EXPECT_EQ(U32(bytes, 36), 18U);
   EXPECT_EQ(U32(bytes, 40), 1U);
-  EXPECT_EQ(U32(bytes, 44), 120U);
-  EXPECT_EQ(U32(bytes, 48), 7U);
+  EXPECT_EQ(U32(bytes, 44), 7U);
+  EXPECT_EQ(U32(bytes, 48), 120U);
   EXPECT_EQ(U32(bytes, 64), 16U);  // stem section
-  EXPECT_EQ(U32(bytes, 80), 32U);  // channels
+  EXPECT_EQ(U32(bytes, 68), 32U + 32 * 4 + 32 * 9);
+  EXPECT_EQ(U32(bytes, 80), 0U);   // the tensor it takes
+  EXPECT_EQ(U32(bytes, 84), 32U);  // channels
+  EXPECT_EQ(U32(bytes, 88), 3U);   // kernel
+  EXPECT_EQ(U32(bytes, 92), 1U);   // stride
+  EXPECT_EQ(U32(bytes, 96), 0U);   // shift, gives integers, relu, add
   EXPECT_EQ(bytes.size() % 16, 0U);
 }
 
@@ -99,7 +105,7 @@ TEST(FormatTest, NoticesAnyByteThatChanges) {
 }
 
 TEST(FormatTest, SurvivesAnySealedWordThatLies) {
-  const auto good = Bytes(RandomNetwork(1, 0));
+  const auto good = Bytes(RandomSkipNetwork(1));
   for (size_t at = 16; at + 4 <= good.size(); at += 4) {
     for (const uint32_t lie : {0U, 1U, 33U, 0x7FFFFFFFU, 0x80000000U, 0xFFFFFFFFU}) {
       auto bytes = good;
@@ -136,7 +142,7 @@ TEST(FormatTest, TakesALaterMinorVersionButNoOtherMajorOne) {
   bytes[6] = 9;
   Seal(bytes);
   EXPECT_THAT(Parse(bytes), IsOk());
-  bytes[4] = 2;
+  bytes[4] = 1;
   Seal(bytes);
   EXPECT_EQ(Reason(bytes), "UNKNOWN_VERSION");
 }
@@ -154,10 +160,16 @@ TEST(FormatTest, NamesWhatIsWrong) {
   EXPECT_EQ(with(28, 1), "BAD_PADDING");
   EXPECT_EQ(with(32, 0), "BAD_SHAPE");
   EXPECT_EQ(with(32, 1 << 20), "BAD_SHAPE");
-  EXPECT_EQ(with(44, 256), "BAD_SHAPE");
-  EXPECT_EQ(with(48, 8), "BAD_SECTION");
-  EXPECT_EQ(with(84, 4), "BAD_SHAPE");  // the stem's kernel
-  EXPECT_EQ(with(84, 5), "BAD_SIZE");
+  EXPECT_EQ(with(44, 8), "BAD_SECTION");  // operations
+  EXPECT_EQ(with(48, 256), "BAD_SHAPE");  // mean
+  EXPECT_EQ(with(52, 1), "BAD_SHAPE");    // mean of a channel that is not there
+  EXPECT_EQ(with(60, 1), "BAD_SECTION");
+  EXPECT_EQ(with(80, 1), "BAD_REFERENCE");  // the stem takes what it gives
+  EXPECT_EQ(with(84, 0x80000000), "BAD_SHAPE");
+  EXPECT_EQ(with(88, 4), "BAD_SHAPE");  // kernel
+  EXPECT_EQ(with(88, 5), "BAD_SIZE");
+  EXPECT_EQ(with(96, 1), "BAD_SECTION");   // a shift where bits come out
+  EXPECT_EQ(with(100, 2), "BAD_SECTION");  // integers: neither yes nor no
   EXPECT_EQ(Reason(std::vector<uint8_t>(kMaxModelBytes + 1)), "TOO_LARGE");
 }
 
@@ -171,22 +183,78 @@ TEST(DescribeTest, RefusesNetworksThatAreNotSound) {
   };
   std::mt19937 random(/*seed=*/5);
   EXPECT_EQ(reason([](Network& n) { n.ops.pop_back(); }), "BAD_ORDER");
-  EXPECT_EQ(reason([](Network& n) { n.ops.erase(n.ops.begin()); }), "BAD_ORDER");
+  EXPECT_EQ(reason([](Network& n) { n.ops.clear(); }), "BAD_ORDER");
+  EXPECT_EQ(reason([](Network& n) { n.ops[1].input = 0; }), "BAD_ORDER");
+  EXPECT_EQ(reason([](Network& n) { n.ops[3].input = 2; }), "BAD_ORDER");  // 3 is never used
+  EXPECT_EQ(reason([](Network& n) { n.ops[1].input = 2; }), "BAD_REFERENCE");
+  EXPECT_EQ(reason([](Network& n) { n.ops[1].input = UINT32_MAX; }), "BAD_REFERENCE");
   EXPECT_EQ(reason([](Network& n) { n.input.channels = 2; }), "BAD_SHAPE");
-  EXPECT_EQ(reason([](Network& n) { std::get<Stem>(n.ops[0]).weights.pop_back(); }), "BAD_SIZE");
-  EXPECT_EQ(reason([](Network& n) { std::get<BinaryConv>(n.ops[1]).channels = 33; }), "BAD_SHAPE");
-  EXPECT_EQ(reason([](Network& n) { std::get<Dense>(n.ops[6]).biases[0] = INT32_MAX; }),
+  EXPECT_EQ(reason([](Network& n) { std::get<MaxPool>(n.ops[2].kind).kernel = 9; }), "BAD_SHAPE");
+  EXPECT_EQ(reason([](Network& n) { std::get<Stem>(n.ops[0].kind).weights.pop_back(); }),
+            "BAD_SIZE");
+  EXPECT_EQ(reason([](Network& n) { std::get<BinaryConv>(n.ops[1].kind).channels = 91; }),
+            "BAD_SIZE");
+  EXPECT_EQ(reason([](Network& n) { std::get<BinaryConv>(n.ops[1].kind).channels = 9000; }),
+            "BAD_SHAPE");
+  EXPECT_EQ(reason([](Network& n) {
+              std::get<BinaryConv>(n.ops[3].kind).weights[2] |= uint32_t{1} << 26;  // channel 90
+            }),
+            "BAD_PADDING");
+  EXPECT_EQ(reason([](Network& n) { std::get<Dense>(n.ops[6].kind).biases[0] = INT32_MAX; }),
             "OVERFLOW");
-  EXPECT_EQ(reason([](Network& n) { std::get<Dense>(n.ops[6]).biases[0] = INT32_MIN; }),
+  EXPECT_EQ(reason([](Network& n) { std::get<Dense>(n.ops[6].kind).biases[0] = INT32_MIN; }),
             "OVERFLOW");
-  EXPECT_EQ(reason([](Network& n) { n.ops.insert(n.ops.begin() + 1, 300, MaxPool{}); }),
+  EXPECT_EQ(reason([](Network& n) {
+              n.ops.insert(n.ops.begin() + 1, 300, {1, MaxPool{}});
+            }),
             "TOO_MANY_OPS");
   EXPECT_EQ(reason([&](Network& n) {
               n.input = {1024, 1024, 1};
-              std::get<Stem>(n.ops[0]).stride = 1;
-              n.ops[1] = RandomConv(32, 2048, 3, 1, random);
+              std::get<Stem>(n.ops[0].kind).stride = 1;
+              n.ops[1].kind = RandomConv(32, 2048, 3, 1, random);
             }),
             "TOO_MUCH_WORK");
+}
+
+TEST(DescribeTest, RefusesSkipsThatDoNotFitAndSumsThatCouldOverflow) {
+  const auto reason = [](auto change) {
+    Network network = RandomSkipNetwork(0);
+    change(std::get<ToInts>(std::get<BinaryConv>(network.ops[2].kind).output), network);
+    return Describe(network).status().reason();
+  };
+  EXPECT_EQ(reason([](ToInts&, Network&) {}), "OK");
+  EXPECT_EQ(reason([](ToInts& o, Network&) { o.add = 3; }), "BAD_REFERENCE");  // itself: a cycle
+  EXPECT_EQ(reason([](ToInts& o, Network&) { o.add = 2; }), "BAD_ORDER");      // bits
+  EXPECT_EQ(reason([](ToInts& o, Network&) { o.shift = 25; }), "BAD_SHAPE");
+  EXPECT_EQ(reason([](ToInts& o, Network&) { o.biases.pop_back(); }), "BAD_SIZE");
+  EXPECT_EQ(reason([](ToInts&, Network& n) { n.input.height = 20; }), "OK");
+  EXPECT_EQ(reason([](ToInts&, Network& n) { n.input.height = 19; }), "BAD_SHAPE");  // 10 and 9
+  // 144 times a scale, in 32 bits; a quotient in 16 bits; the same with the skip on top of it.
+  EXPECT_EQ(reason([](ToInts& o, Network&) { o.scales[5] = INT32_MAX / 144 + 1; }), "OVERFLOW");
+  EXPECT_EQ(reason([](ToInts& o, Network&) { o.scales[5] = INT32_MIN; }), "OVERFLOW");
+  EXPECT_EQ(reason([](ToInts& o, Network&) { o.biases[5] = INT32_MAX; }), "OVERFLOW");
+  EXPECT_EQ(reason([](ToInts& o, Network&) {
+              o.shift = 0;
+              o.scales.assign(o.scales.size(), 0);
+              o.biases[5] = INT16_MAX;
+            }),
+            "OVERFLOW");
+}
+
+// The proof is exact where intervals are: the largest value that fits passes, one more does not.
+TEST(DescribeTest, LetsTheLargestValueThatFitsPass) {
+  const auto reason = [](int32_t scale, int32_t bias) {
+    Network n;
+    n.input = {1, 1, 1};
+    n.Then(Stem{1, 1, 1, {1}, ToInts{{scale}, {bias}, 0, false, 0}});  // v is 0 to 255
+    n.Then(GlobalSum{});
+    n.Then(Dense{2, {1, 1}, {0, 0}});
+    return Describe(n).status().reason();
+  };
+  EXPECT_EQ(reason(128, INT16_MAX - 255 * 128), "OK");
+  EXPECT_EQ(reason(128, INT16_MAX - 255 * 128 + 1), "OVERFLOW");
+  EXPECT_EQ(reason(-128, INT16_MIN + 255 * 128), "OK");
+  EXPECT_EQ(reason(-128, INT16_MIN + 255 * 128 - 1), "OVERFLOW");
 }
 
 TEST(DescribeTest, CountsWhatALayerCosts) {
@@ -194,13 +262,11 @@ TEST(DescribeTest, CountsWhatALayerCosts) {
   ASSERT_THAT(layers, IsOk());
   const Layer& conv = (*layers)[1];
   EXPECT_EQ(conv.name, "conv1");
-  EXPECT_EQ(conv.out, (Shape{23, 18, 96}));
-  EXPECT_EQ(conv.macs_1bit, 23U * 18 * 96 * 9 * 32);
-  EXPECT_EQ(conv.flash_bytes, 96U * (9 * 32 / 8 + 4));
+  EXPECT_EQ(conv.out, (Shape{23, 18, 90}));
+  EXPECT_EQ(conv.macs_1bit, 23U * 18 * 90 * 9 * 32);
+  EXPECT_EQ(conv.flash_bytes, 90U * (9 * 32 / 8 + 4));
   EXPECT_EQ(conv.out_bytes, 23U * 18 * 96 / 8);
-  const Cost cost = Sum(*layers);
-  EXPECT_EQ(cost.arena_bytes, 23U * 18 * (96 + 32) / 8);
-  EXPECT_EQ(cost.macs_8bit, 23U * 18 * 32 * 9 + 3 * 32);
+  EXPECT_EQ(Sum(*layers).macs_8bit, 23U * 18 * 32 * 9 + 3 * 33);
 }
 
 }  // namespace

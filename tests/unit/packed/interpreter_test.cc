@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
 #include "tests/support/status_matchers.h"
 #include "tests/unit/packed/random_network.h"
 
@@ -11,6 +15,7 @@ namespace {
 using ::bitfoundry::testing::IsOk;
 using testing::RandomImage;
 using testing::RandomNetwork;
+using testing::RandomSkipNetwork;
 
 // The oracle: integers -1 and +1 in the open, each operation by its definition.
 struct Map {
@@ -24,73 +29,127 @@ struct Map {
   }
 };
 
-// `weight(o, tap, c)` is a filter's value; `bit(o, sum)` whether -1 comes out.
-template <typename Weight, typename Bit>
-Map Convolve(const Map& in, uint32_t channels, uint32_t kernel, uint32_t stride, int32_t padding,
-             Weight weight, Bit bit) {
-  Map out{{(in.shape.height - 1) / stride + 1, (in.shape.width - 1) / stride + 1, channels}, {}};
+int32_t Bit(bool minus) { return minus ? -1 : 1; }
+
+// RoundShift by its definition, with a division that rounds downwards.
+int32_t Rounded(double x, uint32_t shift) {
+  return static_cast<int32_t>(std::floor(x / std::exp2(shift) + (shift == 0 ? 0.0 : 0.5)));
+}
+
+// What becomes of the sum v of output channel o of a pixel.
+int32_t Finish(const Output& output, bool binary, size_t k, size_t o, int32_t v, size_t pixel,
+               const std::vector<Map>& maps) {
+  if (const auto* bits = std::get_if<ToBits>(&output)) {
+    return Bit(binary ? (static_cast<int32_t>(k) - v) / 2 > bits->thresholds[o]
+                      : v < bits->thresholds[o]);
+  }
+  const ToInts& ints = std::get<ToInts>(output);
+  const int32_t taken = ints.relu && v < 0 ? 0 : v;
+  const int32_t y = Rounded(double{1} * taken * ints.scales[o] + ints.biases[o], ints.shift);
+  if (ints.add == 0) return y;
+  const Map& skip = maps[ints.add];
+  return y + skip.values[pixel * skip.shape.channels + o % skip.shape.channels];
+}
+
+// `weight(o, tap, c)` is a filter's value.
+template <typename Weight>
+Map Convolve(const Map& in, const Shape& window, uint32_t stride, uint32_t pad, uint32_t channels,
+             bool binary, const Output& output, const std::vector<Map>& maps, Weight weight) {
+  Map out{{(in.shape.height + 2 * pad - window.height) / stride + 1,
+           (in.shape.width + 2 * pad - window.width) / stride + 1, channels},
+          {}};
+  const size_t taps = size_t{window.height} * window.width;
   for (int64_t y = 0; y < out.shape.height; ++y) {
     for (int64_t x = 0; x < out.shape.width; ++x) {
+      const size_t pixel = out.values.size() / channels;
       for (size_t o = 0; o < channels; ++o) {
         int32_t sum = 0;
-        for (size_t tap = 0; tap < size_t{kernel} * kernel; ++tap) {
-          const int64_t row = y * stride + static_cast<int64_t>(tap / kernel) - kernel / 2;
-          const int64_t column = x * stride + static_cast<int64_t>(tap % kernel) - kernel / 2;
+        for (size_t tap = 0; tap < taps; ++tap) {
+          const int64_t row = y * stride + static_cast<int64_t>(tap / window.width) - pad;
+          const int64_t column = x * stride + static_cast<int64_t>(tap % window.width) - pad;
           for (size_t c = 0; c < in.shape.channels; ++c) {
-            sum += weight(o, tap, c) * in.At(row, column, c, padding);
+            sum += weight(o, tap, c) * in.At(row, column, c, binary ? 1 : 0);
           }
         }
-        out.values.push_back(bit(o, sum) ? -1 : 1);
+        out.values.push_back(Finish(output, binary, taps * in.shape.channels, o, sum, pixel, maps));
       }
     }
   }
   return out;
 }
 
-Map Apply(const Stem& op, const Map& in) {
-  return Convolve(
-      in, op.channels, op.kernel, op.stride, 0,
-      [&](size_t o, size_t tap, size_t c) {
-        return op.weights[(o * op.kernel * op.kernel + tap) * in.shape.channels + c];
-      },
-      [&](size_t o, int32_t sum) { return sum < op.thresholds[o]; });
+template <typename BinaryOp>
+auto BinaryWeight(const BinaryOp& op, const Map& in, size_t taps) {
+  return [&op, taps, words = Words(in.shape.channels)](size_t o, size_t tap, size_t c) {
+    const uint32_t word = op.weights[(o * taps + tap) * words + c / 32];
+    return Bit((word >> (c % 32) & 1) != 0);
+  };
 }
 
-Map Apply(const BinaryConv& op, const Map& in) {
-  const size_t words = in.shape.channels / 32;
-  const auto count = static_cast<int32_t>(op.kernel * op.kernel * in.shape.channels);
-  return Convolve(
-      in, op.channels, op.kernel, op.stride, 1,
-      [&](size_t o, size_t tap, size_t c) {
-        const uint32_t word = op.weights[(o * op.kernel * op.kernel + tap) * words + c / 32];
-        return (word >> (c % 32) & 1) != 0 ? -1 : 1;
-      },
-      [&](size_t o, int32_t sum) { return (count - sum) / 2 > op.thresholds[o]; });
+Map Apply(const Stem& op, const Map& in, const std::vector<Map>& maps) {
+  return Convolve(in, {op.kernel, op.kernel, 1}, op.stride, op.kernel / 2, op.channels, false,
+                  op.output, maps, [&](size_t o, size_t tap, size_t c) {
+                    return op.weights[(o * op.kernel * op.kernel + tap) * in.shape.channels + c];
+                  });
 }
 
-Map Apply(const MaxPool&, const Map& in) {
-  Map out{{in.shape.height / 2, in.shape.width / 2, in.shape.channels}, {}};
+Map Apply(const BinaryConv& op, const Map& in, const std::vector<Map>& maps) {
+  return Convolve(in, {op.kernel, op.kernel, 1}, op.stride, op.kernel / 2, op.channels, true,
+                  op.output, maps, BinaryWeight(op, in, size_t{op.kernel} * op.kernel));
+}
+
+Map Apply(const BinaryDense& op, const Map& in, const std::vector<Map>& maps) {
+  return Convolve(in, in.shape, 1, 0, op.channels, true, op.output, maps,
+                  BinaryWeight(op, in, size_t{in.shape.height} * in.shape.width));
+}
+
+Map Apply(const Binarize& op, const Map& in, const std::vector<Map>&) {
+  Map out = in;
+  for (size_t i = 0; i < out.values.size(); ++i) {
+    out.values[i] = Bit(in.values[i] < op.thresholds[i % in.shape.channels]);
+  }
+  return out;
+}
+
+// `fold(values of a window)` gives the output.
+template <typename Fold>
+Map Pool(const Map& in, uint32_t kernel, uint32_t stride, Fold fold) {
+  Map out{{(in.shape.height - kernel) / stride + 1, (in.shape.width - kernel) / stride + 1,
+           in.shape.channels},
+          {}};
   for (int64_t y = 0; y < out.shape.height; ++y) {
     for (int64_t x = 0; x < out.shape.width; ++x) {
       for (size_t c = 0; c < in.shape.channels; ++c) {
-        int32_t largest = -1;
-        for (const int64_t i : {0, 1, 2, 3}) {
-          largest = std::max(largest, in.At(2 * y + i / 2, 2 * x + i % 2, c, 0));
+        std::vector<int32_t> window;
+        for (int64_t i = 0; i < int64_t{kernel} * kernel; ++i) {
+          window.push_back(in.At(y * stride + i / kernel, x * stride + i % kernel, c, 0));
         }
-        out.values.push_back(largest);
+        out.values.push_back(fold(window));
       }
     }
   }
   return out;
 }
 
-Map Apply(const GlobalSum&, const Map& in) {
+Map Apply(const MaxPool& op, const Map& in, const std::vector<Map>&) {
+  return Pool(in, op.kernel, op.stride,
+              [](const std::vector<int32_t>& window) { return *std::ranges::max_element(window); });
+}
+
+Map Apply(const AveragePool& op, const Map& in, const std::vector<Map>&) {
+  return Pool(in, op.kernel, op.stride, [&](const std::vector<int32_t>& window) {
+    return Rounded(std::accumulate(window.begin(), window.end(), 0), op.shift);
+  });
+}
+
+Map Apply(const GlobalSum& op, const Map& in, const std::vector<Map>&) {
   Map out{{1, 1, in.shape.channels}, std::vector<int32_t>(in.shape.channels)};
   for (size_t i = 0; i < in.values.size(); ++i) out.values[i % in.shape.channels] += in.values[i];
+  for (int32_t& sum : out.values) sum = Rounded(sum, op.shift);
   return out;
 }
 
-Map Apply(const Dense& op, const Map& in) {
+Map Apply(const Dense& op, const Map& in, const std::vector<Map>&) {
   Map out{{1, 1, op.classes}, op.biases};
   for (size_t k = 0; k < op.classes; ++k) {
     for (size_t c = 0; c < in.values.size(); ++c) {
@@ -100,28 +159,36 @@ Map Apply(const Dense& op, const Map& in) {
   return out;
 }
 
-std::vector<int32_t> ByDefinition(const Network& network, const std::vector<uint8_t>& image) {
-  Map map{network.input, {}};
-  for (const uint8_t p : image) map.values.push_back(p - network.mean);
-  for (const Op& op : network.ops) {
-    map = std::visit([&](const auto& o) { return Apply(o, map); }, op);
+// Every tensor, the image first.
+std::vector<Map> ByDefinition(const Network& network, const std::vector<uint8_t>& image) {
+  std::vector<Map> maps = {{network.input, {}}};
+  for (size_t i = 0; i < image.size(); ++i) {
+    maps[0].values.push_back(image[i] - network.mean[i % network.input.channels]);
   }
-  return map.values;
+  for (const Op& op : network.ops) {
+    maps.push_back(
+        std::visit([&](const auto& kind) { return Apply(kind, maps[op.input], maps); }, op.kind));
+  }
+  return maps;
 }
 
 class InterpreterOfSeed : public ::testing::TestWithParam<uint32_t> {};
 
-TEST_P(InterpreterOfSeed, AgreesWithTheDefinition) {
-  for (const uint32_t channels : {1U, 3U}) {
-    const Network network = RandomNetwork(channels, GetParam());
+TEST_P(InterpreterOfSeed, GivesEveryIntegerOfTheDefinition) {
+  for (const Network& network : {RandomNetwork(1, GetParam()), RandomNetwork(3, GetParam()),
+                                 RandomSkipNetwork(GetParam())}) {
     auto interpreter = Interpreter::Make(network);
     ASSERT_THAT(interpreter, IsOk());
     std::mt19937 random(GetParam() + 1000);
-    for (int round = 0; round < 5; ++round) {
+    for (int round = 0; round < 3; ++round) {
       const auto image = RandomImage(network.input, random);
       const auto logits = interpreter->Run(image);
       ASSERT_THAT(logits, IsOk());
-      EXPECT_EQ(std::vector<int32_t>(logits->begin(), logits->end()), ByDefinition(network, image));
+      const std::vector<Map> maps = ByDefinition(network, image);
+      for (size_t op = 0; op < network.ops.size(); ++op) {
+        ASSERT_EQ(interpreter->ValuesOf(op), maps[op + 1].values) << "operation " << op;
+      }
+      EXPECT_EQ(std::vector<int32_t>(logits->begin(), logits->end()), maps.back().values);
     }
   }
 }
@@ -131,17 +198,19 @@ INSTANTIATE_TEST_SUITE_P(Seeds, InterpreterOfSeed, ::testing::Range(0U, 6U));
 TEST(InterpreterTest, ThresholdExtremesMakeAChannelConstant) {
   std::mt19937 random(/*seed=*/3);
   Network network = RandomNetwork(1, 0);
-  auto& last = std::get<BinaryConv>(network.ops[4]);
-  for (size_t o = 0; o < last.channels; ++o) last.thresholds[o] = o % 2 == 0 ? -1 : INT32_MAX;
-  auto& dense = std::get<Dense>(network.ops[6]);
+  auto& last = std::get<ToBits>(std::get<BinaryConv>(network.ops[4].kind).output);
+  for (size_t o = 0; o < last.thresholds.size(); ++o) {
+    last.thresholds[o] = o % 2 == 0 ? -1 : INT32_MAX;
+  }
+  auto& dense = std::get<Dense>(network.ops[6].kind);
   dense.biases = {0, 0, 0};
   for (size_t i = 0; i < dense.weights.size(); ++i) dense.weights[i] = i % 2 == 0 ? 1 : 0;
   auto interpreter = Interpreter::Make(network);
   const auto layers = Describe(network);
   const Shape& summed = (*layers)[5].in;
   const auto logits = interpreter->Run(RandomImage(network.input, random));
-  // Sixteen channels with weight 1, each -1 everywhere.
-  EXPECT_EQ((*logits)[0], -16 * static_cast<int32_t>(summed.height * summed.width));
+  // Seventeen channels with weight 1, each -1 everywhere.
+  EXPECT_EQ((*logits)[0], -17 * static_cast<int32_t>(summed.height * summed.width));
 }
 
 TEST(InterpreterTest, ChecksumsFollowEveryLayerAndTheImage) {
