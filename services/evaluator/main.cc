@@ -15,7 +15,7 @@
 
 using namespace bitfoundry;
 
-constexpr runtime::Option kThreads{"threads", "2", "threads of one evaluation"};
+constexpr runtime::Option kThreads{"evaluator-threads", "2", "threads of one evaluation"};
 
 // What computes a verdict, by digest: this very program.
 std::string RuntimeName() {

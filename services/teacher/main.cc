@@ -9,7 +9,7 @@ using namespace bitfoundry;
 
 constexpr runtime::Option kModel{"model", "centernet.onnx",
                                  "the network, as scripts/teacher/install writes it"};
-constexpr runtime::Option kThreads{"threads", "2", "threads for one tile"};
+constexpr runtime::Option kThreads{"teacher-threads", "2", "threads for one tile"};
 
 Status Run(runtime::Process& process) {
   const int64_t threads = BF_TRY(process.options.Integer(kThreads, 1, 256));

@@ -54,6 +54,22 @@ TEST(Names, FunctionsFitAScreen) {
   }
 }
 
+// Each option is a variable of the environment too, which every process on a machine may see.
+TEST(Names, AnOptionMeansOneThing) {
+  const std::regex declared("runtime::Option k[A-Za-z]+\\{ *\"([a-z-]+)\"");
+  std::set<std::string> names;
+  for (const File& file : Tree()) {
+    for (size_t i = 0; i + 1 < file.lines.size(); ++i) {
+      const std::string line = file.lines[i] + file.lines[i + 1];  // it may be broken after {
+      std::smatch match;
+      if (file.lines[i].find("Option k") == std::string::npos) continue;
+      if (!std::regex_search(line, match, declared)) continue;
+      EXPECT_TRUE(names.insert(match[1]).second) << file.path << ": --" << match[1];
+    }
+  }
+  EXPECT_GE(names.size(), 10U);
+}
+
 TEST(Names, SayWhatAFileIsFor) {
   const std::regex vague("(^|[_/-])(utils?|manager|common|helpers?|misc)([_./-]|$)");
   for (const File& file : Tree()) {
