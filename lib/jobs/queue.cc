@@ -105,6 +105,11 @@ constexpr char kCheck[] = R"sql(
   SELECT FROM jobs WHERE id = $1 AND lease_epoch = $2 AND state = 'running' FOR UPDATE
 )sql";
 
+constexpr char kRanFor[] = R"sql(
+  SELECT extract(epoch FROM now() - (deadline_at - run_limit)) FROM jobs
+   WHERE id = $1 AND lease_epoch = $2 AND state = 'running'
+)sql";
+
 constexpr char kCancel[] = R"sql(
   UPDATE jobs
      SET state = 'ready', attempt = attempt - 1, run_at = now(),
@@ -316,6 +321,11 @@ Status Queue::Renew(const Lease& lease, std::chrono::seconds lease_for) {
 Status Queue::Check(const Lease& lease) {
   const pqxx::result held = Exec(tx_, "jobs_check", kCheck, lease.job_id, lease.epoch);
   return held.size() == 1 ? Status() : Lost({&lease, 1});
+}
+
+Result<std::chrono::duration<double>> Queue::RanFor(const Lease& lease) {
+  const pqxx::result rows = tx_.work.exec_params(kRanFor, lease.job_id, lease.epoch);
+  return std::chrono::duration<double>(rows.empty() ? 0 : rows[0][0].as<double>());
 }
 
 Result<GivenBack> Queue::GiveBack(const Lease& lease, const Status& why) {

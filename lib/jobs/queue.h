@@ -112,6 +112,9 @@ class Queue {
   // written beside it is fenced. Errors: kAborted, LEASE_LOST.
   Status Check(const Lease& lease);
 
+  // How long the attempt has run; 0 if the lease is lost.
+  Result<std::chrono::duration<double>> RanFor(const Lease& lease);
+
   // Ends an attempt that did not finish. A cancelled one is given back at once and does not count.
   // A retryable one is tried again after a random time of at most 2^attempt seconds (300 at most),
   // if attempts are left. Otherwise the job is dead, with `why` as its cause.

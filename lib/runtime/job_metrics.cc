@@ -26,11 +26,21 @@ JobMetrics::JobMetrics(prometheus::Registry& registry, std::string kind)
                    .Help("Leases of others that a claim found run out")
                    .Register(registry)) {}
 
+void JobMetrics::Claimed(std::chrono::duration<double> waited) {
+  wait_.Add({{"kind", kind_}}, kSeconds).Observe(waited.count());
+}
+
+void JobMetrics::Expired(int leases) { expired_.Add({{"kind", kind_}}).Increment(leases); }
+
+void JobMetrics::Ended(const std::string& outcome, std::chrono::duration<double> ran) {
+  run_.Add({{"kind", kind_}, {"outcome", outcome}}, kSeconds).Observe(ran.count());
+}
+
 void JobMetrics::Record(const std::string& outcome, std::chrono::duration<double> waited,
                         std::chrono::duration<double> ran, int expired) {
-  wait_.Add({{"kind", kind_}}, kSeconds).Observe(waited.count());
-  run_.Add({{"kind", kind_}, {"outcome", outcome}}, kSeconds).Observe(ran.count());
-  expired_.Add({{"kind", kind_}}).Increment(expired);
+  Claimed(waited);
+  Ended(outcome, ran);
+  Expired(expired);
 }
 
 }  // namespace bitfoundry::runtime

@@ -19,6 +19,11 @@ class JobMetrics {
  public:
   JobMetrics(prometheus::Registry& registry, std::string kind);
 
+  void Claimed(std::chrono::duration<double> waited);
+  void Expired(int leases);
+  void Ended(const std::string& outcome, std::chrono::duration<double> ran);
+
+  // All of it, for who learns it at once.
   void Record(const std::string& outcome, std::chrono::duration<double> waited,
               std::chrono::duration<double> ran, int expired);
 

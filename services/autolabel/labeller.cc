@@ -119,6 +119,18 @@ jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest) {
           .unique_key = "label:" + std::to_string(project_id) + ":" + image_digest};
 }
 
+Labeller::Labeller(db::Database& database, const blobs::Store& store, Teacher& teacher,
+                   int64_t price_micros, prometheus::Registry& metrics)
+    : database_(database),
+      store_(store),
+      teacher_(teacher),
+      price_micros_(price_micros),
+      spent_micros_(prometheus::BuildCounter()
+                        .Name("bf_teacher_spend_micros_total")
+                        .Help("What was reserved for calls, in millionths of the currency")
+                        .Register(metrics)
+                        .Add({})) {}
+
 Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t project_id,
                                         const std::string& digest, const std::string& version,
                                         const std::stop_token& stop) {
@@ -127,10 +139,12 @@ Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t projec
   const std::vector<Window> tiles = Tiles(image.width, image.height);
 
   const Spend spend = [&] {
-    return database_.Transact([&](db::Tx& tx) {
+    const Status reserved = database_.Transact([&](db::Tx& tx) {
       return catalog::TeacherBudget(tx).Reserve(project_id, lease.job_id, lease.epoch,
                                                 /*calls=*/1, price_micros_);
     });
+    if (reserved.ok()) spent_micros_.Increment(static_cast<double>(price_micros_));
+    return reserved;
   };
   std::vector<std::vector<Box>> boxes;
   for (size_t first = 0; first < tiles.size(); first += kMostTilesPerCall) {

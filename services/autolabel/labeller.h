@@ -9,6 +9,9 @@
 // BUDGET_UNSET, its samples stay unanswered, and StartAutoLabel with a budget takes it up again.
 #pragma once
 
+#include <prometheus/counter.h>
+#include <prometheus/registry.h>
+
 #include <cstdint>
 #include <stop_token>
 #include <string>
@@ -32,8 +35,7 @@ class Labeller {
  public:
   // price_micros  of one call, in millionths of the currency
   Labeller(db::Database& database, const blobs::Store& store, Teacher& teacher,
-           int64_t price_micros)
-      : database_(database), store_(store), teacher_(teacher), price_micros_(price_micros) {}
+           int64_t price_micros, prometheus::Registry& metrics);
 
   // Handlers for jobs::Work.
   //
@@ -53,6 +55,7 @@ class Labeller {
   const blobs::Store& store_;
   Teacher& teacher_;
   const int64_t price_micros_;
+  prometheus::Counter& spent_micros_;
 };
 
 }  // namespace bitfoundry::autolabel

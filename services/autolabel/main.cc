@@ -60,7 +60,7 @@ Status Run(runtime::Process& process) {
   if (!reached.ok() && !reached.retryable()) return reached.In(process.options.Text(kTeacher));
   if (!reached.ok()) Log(Level::kWarning, "no teacher yet", {{"cause", reached.ToString()}});
 
-  autolabel::Labeller labeller(database, store, teacher, price);
+  autolabel::Labeller labeller(database, store, teacher, price, *process.metrics);
   autolabel::Desk desk(database);
   autolabel::AutoLabelService service(desk, doorbell);
 

@@ -48,14 +48,19 @@ Status EnqueueEvaluation(db::Tx& tx, const catalog::Artefact& artefact, const st
 }  // namespace
 
 Result<std::optional<Work>> LeaseDesk::Acquire(const std::string& worker) {
-  return database_.Transact([&](db::Tx& tx) -> Result<std::optional<Work>> {
-    const jobs::Claimed claimed = BF_TRY(jobs::Queue(tx).Claim("train", worker, lease_for_));
-    if (claimed.leases.empty()) return std::nullopt;
-    Work work{.lease = claimed.leases[0]};
-    work.run = BF_TRY(catalog::Runs(tx).OfJob(work.lease.job_id));
-    work.has_checkpoint = BF_TRY(catalog::Runs(tx).NewestCheckpoint(work.run.id)).has_value();
-    return work;
-  });
+  jobs::Claimed claimed;
+  std::optional<Work> work;
+  BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
+    claimed = BF_TRY(jobs::Queue(tx).Claim("train", worker, lease_for_));
+    if (claimed.leases.empty()) return Status();
+    work = Work{.lease = claimed.leases[0]};
+    work->run = BF_TRY(catalog::Runs(tx).OfJob(work->lease.job_id));
+    work->has_checkpoint = BF_TRY(catalog::Runs(tx).NewestCheckpoint(work->run.id)).has_value();
+    return Status();
+  }));
+  metrics_.Expired(claimed.expired);
+  if (work.has_value()) metrics_.Claimed(work->lease.waited);
+  return work;
 }
 
 Status LeaseDesk::UnderLease(const jobs::Lease& lease,
@@ -123,7 +128,8 @@ Status LeaseDesk::Complete(const jobs::Lease& lease, const std::string& manifest
   if (!bundle.ok()) {
     return {Code::kFailedPrecondition, "BUNDLE_REFUSED", bundle.status().ToString()};
   }
-  return UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
+  std::chrono::duration<double> ran{};
+  BF_TRY(UnderLease(lease, [&](db::Tx& tx, const catalog::Run& run) -> Status {
     catalog::Runs runs(tx);
     for (const catalog::ArtefactFile& file : bundle->files) {
       if (BF_TRY(runs.WasUploaded(lease.job_id, lease.epoch, file.digest))) continue;
@@ -144,12 +150,23 @@ Status LeaseDesk::Complete(const jobs::Lease& lease, const std::string& manifest
       const TraceScope trace(BF_TRY(jobs::Queue(tx).State(lease.job_id)).traceparent);
       BF_TRY(EnqueueEvaluation(tx, artefact, run.suite));
     }
+    ran = BF_TRY(jobs::Queue(tx).RanFor(lease));
     return jobs::Queue(tx).Complete(lease);
-  });
+  }));
+  metrics_.Ended("done", ran);
+  return Status();
 }
 
 Result<jobs::GivenBack> LeaseDesk::GiveUp(const jobs::Lease& lease, const Status& why) {
-  return database_.Transact([&](db::Tx& tx) { return jobs::Queue(tx).GiveBack(lease, why); });
+  std::chrono::duration<double> ran{};
+  const auto given = BF_TRY(database_.Transact([&](db::Tx& tx) -> Result<jobs::GivenBack> {
+    ran = BF_TRY(jobs::Queue(tx).RanFor(lease));
+    return jobs::Queue(tx).GiveBack(lease, why);
+  }));
+  const char* again = why.code() == Code::kCancelled ? "given_back" : "retried";
+  if (given == jobs::GivenBack::kDead) metrics_.Ended("dead", ran);
+  if (given == jobs::GivenBack::kReadyAgain) metrics_.Ended(again, ran);
+  return given;
 }
 
 }  // namespace bitfoundry::trainer

@@ -14,6 +14,7 @@
 #include "blobs/store.h"
 #include "catalog/runs.h"
 #include "jobs/queue.h"
+#include "runtime/job_metrics.h"
 
 namespace bitfoundry::db {
 class Database;
@@ -40,8 +41,9 @@ enum class Order {
 class LeaseDesk {
  public:
   // lease_for  a worker that is silent for as long loses its run
-  LeaseDesk(db::Database& database, const blobs::Store& store, std::chrono::seconds lease_for)
-      : database_(database), store_(store), lease_for_(lease_for) {}
+  LeaseDesk(db::Database& database, const blobs::Store& store, std::chrono::seconds lease_for,
+            prometheus::Registry& metrics)
+      : database_(database), store_(store), lease_for_(lease_for), metrics_(metrics, "train") {}
 
   std::chrono::seconds beat() const { return lease_for_ / 3; }
 
@@ -82,6 +84,7 @@ class LeaseDesk {
   db::Database& database_;
   const blobs::Store& store_;
   const std::chrono::seconds lease_for_;
+  runtime::JobMetrics metrics_;
 };
 
 }  // namespace bitfoundry::trainer

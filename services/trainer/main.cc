@@ -23,7 +23,7 @@ Status Run(runtime::Process& process) {
   jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
 
   trainer::RunDesk runs(database);
-  trainer::LeaseDesk leases(database, store, std::chrono::seconds(lease_seconds));
+  trainer::LeaseDesk leases(database, store, std::chrono::seconds(lease_seconds), *process.metrics);
   trainer::TrainerService trainer_service(runs, store);
   trainer::LeasesService leases_service(leases, store, doorbell, *process.metrics, process.stop);
   trainer::JobsService jobs_service(database, *process.metrics);

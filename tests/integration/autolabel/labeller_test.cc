@@ -2,6 +2,7 @@
 #include "services/autolabel/labeller.h"
 
 #include <gtest/gtest.h>
+#include <prometheus/text_serializer.h>
 
 #include <filesystem>
 #include <future>
@@ -37,7 +38,8 @@ class LabellerTest : public bitfoundry::testing::PostgresTest {
     options.first_pause = options.most_pause = std::chrono::milliseconds(0);
     options.failures_to_open = 1000;
     teacher_ = std::make_unique<Teacher>(stub_.Channel(), options, metrics_);
-    labeller_ = std::make_unique<Labeller>(database(), *store_, *teacher_, /*price_micros=*/250);
+    labeller_ =
+        std::make_unique<Labeller>(database(), *store_, *teacher_, /*price_micros=*/250, metrics_);
     desk_ = std::make_unique<Desk>(database());
     project_ = AddProject("people", {"no_person", "person"});
   }
@@ -281,6 +283,8 @@ TEST_F(LabellerTest, TheBudgetHoldsHoweverManyWorkAtOnce) {
   const Desk::Progress progress = *desk_->GetProgress("people");
   EXPECT_EQ(progress.spent.calls, 11);
   EXPECT_EQ(progress.spent.micros, 11 * 250);
+  EXPECT_THAT(prometheus::TextSerializer().Serialize(metrics_.Collect()),
+              ::testing::HasSubstr("bf_teacher_spend_micros_total 2750\n"));
   EXPECT_EQ(progress.counts.judged_images, 11);
   EXPECT_EQ(progress.counts.images, 12);
 }

@@ -1,5 +1,7 @@
 #include "services/trainer/lease_desk.h"
 
+#include <prometheus/text_serializer.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <future>
@@ -45,7 +47,7 @@ class LeaseDeskTest : public testing::PostgresTest {
     PostgresTest::SetUp();
     folder_ = std::filesystem::temp_directory_path() / ("trainer_" + std::to_string(getpid()));
     store_.emplace(*blobs::Store::Open(folder_));
-    leases_.emplace(database(), *store_, std::chrono::seconds(60));
+    leases_.emplace(database(), *store_, std::chrono::seconds(60), metrics_);
     snapshot_ = *store_->Put("rows");
     suite_ = *store_->Put("suite");
     ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
@@ -100,6 +102,7 @@ class LeaseDeskTest : public testing::PostgresTest {
 
   std::filesystem::path folder_;
   std::optional<blobs::Store> store_;
+  prometheus::Registry metrics_;
   std::optional<LeaseDesk> leases_;
   std::string snapshot_;
   std::string suite_;
@@ -288,6 +291,25 @@ TEST_F(LeaseDeskTest, AnUrgentRunTakesThePlaceOfAnotherWhichGoesOnAfterwards) {
   EXPECT_EQ(later.lease.attempt, 1) << "a yield is no failed attempt";
   EXPECT_EQ(*leases_->NewestCheckpoint(later.lease), saved);
   EXPECT_EQ(*leases_->Heartbeat(later.lease, {}), Order::kContinue);
+}
+
+TEST_F(LeaseDeskTest, WhatBecomesOfTrainingsIsCounted) {
+  ASSERT_THAT(Create(), IsOk());
+  Run("UPDATE jobs SET run_at = now() - interval '50 seconds'");
+  Acquire();
+  ExpireAndFree();
+  const Work work = Acquire();
+  Run("UPDATE jobs SET deadline_at = now() + run_limit - interval '200 seconds'");
+  ASSERT_THAT(leases_->Complete(work.lease, *Upload(work.lease), {}), IsOk());
+  const std::string text = prometheus::TextSerializer().Serialize(metrics_.Collect());
+  for (const char* line :
+       {"bf_job_wait_seconds_bucket{kind=\"train\",le=\"30\"} 1\n",
+        "bf_job_wait_seconds_bucket{kind=\"train\",le=\"100\"} 2\n",
+        "bf_job_run_seconds_bucket{kind=\"train\",outcome=\"done\",le=\"100\"} 0\n",
+        "bf_job_run_seconds_bucket{kind=\"train\",outcome=\"done\",le=\"300\"} 1\n",
+        "bf_job_expired_leases_total{kind=\"train\"} 1\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
 }
 
 TEST_F(LeaseDeskTest, RunsOfEveryProjectAreListedIfNoneIsNamed) {

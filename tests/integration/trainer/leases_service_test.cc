@@ -27,7 +27,7 @@ class LeasesServiceTest : public testing::PostgresTest {
     PostgresTest::SetUp();
     folder_ = std::filesystem::temp_directory_path() / ("leases_" + std::to_string(getpid()));
     store_.emplace(*blobs::Store::Open(folder_));
-    desk_.emplace(database(), *store_, std::chrono::seconds(60));
+    desk_.emplace(database(), *store_, std::chrono::seconds(60), metrics_);
     service_.emplace(*desk_, *store_, nobody_, metrics_, std::stop_token());
     grpc::ServerBuilder builder;
     builder.RegisterService(&*service_);
@@ -85,9 +85,9 @@ class LeasesServiceTest : public testing::PostgresTest {
 
   std::filesystem::path folder_;
   std::optional<blobs::Store> store_;
+  prometheus::Registry metrics_;
   std::optional<LeaseDesk> desk_;
   jobs::Doorbell nobody_{"/nowhere"};
-  prometheus::Registry metrics_;
   std::optional<LeasesService> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TrainingLeases::Stub> stub_;
