@@ -149,6 +149,7 @@ std::vector<NamedTensor> NetworkTensors(const Recipe& recipe, const packed::Shap
     for (const char* name : {"gamma", "beta", "mean", "var"}) {
       tensors.push_back({prefix + name, {c.channels}, {}});
     }
+    if (recipe.residual && index > 1) tensors.push_back({prefix + "offset", {in}, {}});
     in = c.channels;
   }
   tensors.push_back({"head.weight", {class_count, in}, {}});

@@ -48,7 +48,8 @@ std::string SerializeCheckpoint(const Checkpoint& checkpoint);
 Result<Checkpoint> ParseCheckpoint(std::string_view bytes);
 
 // The tensors that a network of `recipe` has, with their shapes and no values: for convolution i,
-// counted from the stem, conv<i>.weight (OIHW), .gamma, .beta, .mean, .var; head.weight, head.bias.
+// counted from the stem, conv<i>.weight (OIHW), .gamma, .beta, .mean, .var and, where a stream
+// comes in, .offset [input channels]; head.weight, head.bias.
 std::vector<NamedTensor> NetworkTensors(const Recipe& recipe, const packed::Shape& image,
                                         int32_t class_count);
 

@@ -26,6 +26,7 @@ int8_t Quantized(float value, double unit) {
 std::vector<double> Doubles(const NamedTensor& t) { return {t.values.begin(), t.values.end()}; }
 
 double Normalised(const FoldedConvolution& c, size_t channel, int32_t acc) {
+  if (c.relu) acc = std::max(acc, 0);
   return ((acc * c.scale[channel] - c.mean[channel]) * c.inv[channel]) * c.gamma[channel] +
          c.beta[channel];
 }
@@ -47,65 +48,100 @@ int32_t FirstWhere(int32_t low, int32_t high, Predicate holds) {
   return static_cast<int32_t>(from);
 }
 
-// Weight (o, i, y, x); negated where the channel's gamma is negative, so that a larger sum always
-// means a larger y.
-int8_t Weight(const FoldedConvolution& c, size_t o, size_t i, size_t tap) {
-  const auto taps = static_cast<size_t>(c.shape.kernel * c.shape.kernel);
-  const auto in = static_cast<size_t>(c.in_channels);
-  const int8_t w = c.weights[(o * in + i) * taps + tap];
-  return c.gamma[o] < 0 ? static_cast<int8_t>(-w) : w;
+// Where bits come out, a channel of negative gamma has its weights negated, so that a larger sum
+// always means a larger y.
+int32_t SignOf(const FoldedConvolution& c, size_t channel, bool to_bits) {
+  return to_bits && c.gamma[channel] < 0 ? -1 : 1;
 }
 
-int32_t Sign(const FoldedConvolution& c, size_t channel) { return c.gamma[channel] < 0 ? -1 : 1; }
+int8_t Weight(const FoldedConvolution& c, size_t o, size_t i, size_t tap, bool to_bits) {
+  const auto taps = static_cast<size_t>(c.shape.kernel * c.shape.kernel);
+  const auto in = static_cast<size_t>(c.in_channels);
+  return static_cast<int8_t>(SignOf(c, o, to_bits) * c.weights[(o * in + i) * taps + tap]);
+}
 
-packed::Stem PackStem(const FoldedConvolution& c) {
+template <typename Op>
+Op WithShape(const FoldedConvolution& c) {
+  Op op;
+  op.channels = static_cast<uint32_t>(c.shape.channels);
+  op.kernel = static_cast<uint32_t>(c.shape.kernel);
+  op.stride = static_cast<uint32_t>(c.shape.stride);
+  return op;
+}
+
+packed::Stem PackStem(const FoldedConvolution& c, bool to_bits) {
   const auto channels = static_cast<size_t>(c.shape.channels);
   const auto taps = static_cast<size_t>(c.shape.kernel * c.shape.kernel);
   const auto in = static_cast<size_t>(c.in_channels);
   const auto bound = static_cast<int32_t>(taps * in) * 127 * 128;
-  std::vector<int32_t> thresholds;
-  packed::Stem stem;
-  stem.channels = static_cast<uint32_t>(channels);
-  stem.kernel = static_cast<uint32_t>(c.shape.kernel);
-  stem.stride = static_cast<uint32_t>(c.shape.stride);
+  auto stem = WithShape<packed::Stem>(c);
+  packed::ToBits bits;
   for (size_t o = 0; o < channels; ++o) {
     for (size_t tap = 0; tap < taps; ++tap) {
-      for (size_t i = 0; i < in; ++i) stem.weights.push_back(Weight(c, o, i, tap));
+      for (size_t i = 0; i < in; ++i) stem.weights.push_back(Weight(c, o, i, tap, to_bits));
     }
-    thresholds.push_back(FirstWhere(
-        -bound, bound, [&](int32_t sum) { return Normalised(c, o, Sign(c, o) * sum) >= 0; }));
+    bits.thresholds.push_back(FirstWhere(-bound, bound, [&](int32_t sum) {
+      return Normalised(c, o, SignOf(c, o, true) * sum) >= 0;
+    }));
   }
-  stem.output = packed::ToBits{std::move(thresholds)};
+  stem.output = to_bits ? packed::Output(std::move(bits)) : packed::Output(c.ints);
   return stem;
 }
 
-packed::BinaryConv PackBinary(const FoldedConvolution& c) {
+packed::BinaryConv PackBinary(const FoldedConvolution& c, bool to_bits) {
   const auto channels = static_cast<size_t>(c.shape.channels);
   const auto taps = static_cast<size_t>(c.shape.kernel * c.shape.kernel);
-  const auto words = static_cast<size_t>(c.in_channels) / packed::kWordBits;
-  const auto values = static_cast<int32_t>(taps) * c.in_channels;
-  std::vector<int32_t> thresholds;
-  packed::BinaryConv conv;
-  conv.channels = static_cast<uint32_t>(channels);
-  conv.kernel = static_cast<uint32_t>(c.shape.kernel);
-  conv.stride = static_cast<uint32_t>(c.shape.stride);
+  const auto in = static_cast<size_t>(c.in_channels);
+  const auto values = static_cast<int32_t>(taps * in);
+  auto conv = WithShape<packed::BinaryConv>(c);
+  packed::ToBits bits;
   for (size_t o = 0; o < channels; ++o) {
     for (size_t tap = 0; tap < taps; ++tap) {
-      for (size_t word = 0; word < words; ++word) {
-        uint32_t bits = 0;
-        for (size_t bit = 0; bit < packed::kWordBits; ++bit) {
-          bits |= uint32_t{Weight(c, o, word * packed::kWordBits + bit, tap) < 0} << bit;
-        }
-        conv.weights.push_back(bits);
+      std::vector<uint32_t> pixel(packed::Words(static_cast<uint32_t>(in)));
+      for (size_t i = 0; i < in; ++i) {
+        const bool negative = Weight(c, o, i, tap, to_bits) < 0;
+        pixel[i / packed::kWordBits] |= uint32_t{negative} << (i % packed::kWordBits);
       }
+      conv.weights.insert(conv.weights.end(), pixel.begin(), pixel.end());
     }
     const int32_t first = FirstWhere(0, values, [&](int32_t differing) {
-      return Normalised(c, o, Sign(c, o) * (values - 2 * differing)) < 0;
+      return Normalised(c, o, SignOf(c, o, true) * (values - 2 * differing)) < 0;
     });
-    thresholds.push_back(first - 1);
+    bits.thresholds.push_back(first - 1);
   }
-  conv.output = packed::ToBits{std::move(thresholds)};
+  conv.output = to_bits ? packed::Output(std::move(bits)) : packed::Output(c.ints);
   return conv;
+}
+
+packed::Binarize PackSign(const FoldedConvolution& c, double unit) {
+  packed::Binarize sign;
+  for (const double offset : c.offset) {
+    sign.thresholds.push_back(FirstWhere(std::numeric_limits<int16_t>::min(),
+                                         std::numeric_limits<int16_t>::max(),
+                                         [&](int32_t x) { return x * unit - offset >= 0; }));
+  }
+  return sign;
+}
+
+void PackBlock(const FoldedConvolution& c, const Folded& folded, packed::Network& network) {
+  const auto stream = static_cast<uint32_t>(network.ops.size());  // the last tensor
+  packed::BinaryConv conv = PackBinary(c, !folded.residual);
+  if (!folded.residual) {
+    network.Then(std::move(conv));
+    return;
+  }
+  const uint32_t bits = network.Then(PackSign(c, folded.unit));
+  uint32_t& add = std::get<packed::ToInts>(conv.output).add;
+  if (c.shape.HasSkip()) add = stream;
+  if (c.shape.HasSkip() && c.shape.stride == 2) {
+    network.ops.push_back({stream, packed::AveragePool{}});
+    add = static_cast<uint32_t>(network.ops.size());
+  }
+  network.ops.push_back({bits, std::move(conv)});
+}
+
+Status Overflow(const std::string& message) {
+  return Status(Code::kInvalidArgument, "OVERFLOW", message);
 }
 
 Status CheckTensors(const Checkpoint& checkpoint) {
@@ -131,6 +167,7 @@ FoldedConvolution FoldConvolution(const Checkpoint& checkpoint, const Convolutio
   };
   FoldedConvolution c;
   c.shape = shape;
+  c.relu = checkpoint.recipe.relu;
   const NamedTensor& weight = tensor("weight");
   c.in_channels = static_cast<int32_t>(weight.shape[1]);
   const size_t per_channel = weight.values.size() / static_cast<size_t>(shape.channels);
@@ -143,9 +180,11 @@ FoldedConvolution FoldConvolution(const Checkpoint& checkpoint, const Convolutio
     }
   }
   c.mean = Doubles(tensor("mean"));
+  const bool from_stream = checkpoint.recipe.residual && index > 0;
   for (const double var : Doubles(tensor("var"))) {
-    c.inv.push_back(1 / std::sqrt(std::max(var, 0.0) + kNormEpsilon));
+    c.inv.push_back(1 / std::sqrt(std::max(var, 0.0) + NormEpsilon(from_stream)));
   }
+  if (from_stream) c.offset = Doubles(tensor("offset"));
   c.gamma = Doubles(tensor("gamma"));
   c.beta = Doubles(tensor("beta"));
   return c;
@@ -155,16 +194,62 @@ FoldedConvolution FoldConvolution(const Checkpoint& checkpoint, const Convolutio
 Status FoldHead(const Checkpoint& checkpoint, int64_t pixels, Folded& folded) {
   const NamedTensor& weight = *checkpoint.Find("head.weight");
   const double unit = Unit(weight.values);
+  folded.head.clear();
   for (const float w : weight.values) folded.head.push_back(Quantized(w, unit));
-  folded.logit_scale = unit / static_cast<double>(pixels);
+  // Of int32, one half is for the bias, the other for the weighted sums of a stream.
+  const auto sums = static_cast<double>(weight.shape[1] * pixels) * 127 * 32768;
+  while (folded.residual && std::ldexp(sums, -static_cast<int>(folded.sum_shift)) > (1 << 30)) {
+    ++folded.sum_shift;
+  }
+  folded.logit_scale = std::ldexp(unit * folded.unit, static_cast<int>(folded.sum_shift)) /
+                       static_cast<double>(pixels);
+  folded.biases.clear();
   for (const float b : checkpoint.Find("head.bias")->values) {
     const double bias = std::nearbyint(b / folded.logit_scale);
     if (std::abs(bias) > std::numeric_limits<int32_t>::max()) {
-      return Status(Code::kInvalidArgument, "OVERFLOW", "a bias of the head does not fit int32");
+      return Overflow("a bias of the head does not fit int32");
     }
     folded.biases.push_back(static_cast<int32_t>(bias));
   }
   return Status();
+}
+
+// The largest |sum| of an output channel, and at least 1.
+double Reach(const FoldedConvolution& c, size_t channel) {
+  const size_t count = c.weights.size() / c.gamma.size();
+  double reach = 0;
+  for (const int8_t w : std::span(c.weights).subspan(channel * count, count)) reach += std::abs(w);
+  return std::max(1.0, c.offset.empty() ? 128 * reach : reach);
+}
+
+// Scales and biases of batch norm at this shift; false if a product could leave int32.
+bool Quantize(const FoldedConvolution& c, double unit, uint32_t shift, packed::ToInts& ints) {
+  const double one = std::ldexp(1 / unit, static_cast<int>(shift));
+  ints = {.scales = {}, .biases = {}, .shift = shift, .relu = c.relu, .add = 0};
+  for (size_t o = 0; o < c.gamma.size(); ++o) {
+    const double slope = c.inv[o] * c.gamma[o];
+    const double scale = std::nearbyint(one * c.scale[o] * slope);
+    const double bias = std::nearbyint(one * (c.beta[o] - c.mean[o] * slope));
+    const double largest = std::abs(scale) * Reach(c, o) + std::abs(bias) + std::ldexp(1, shift);
+    if (!(largest <= std::numeric_limits<int32_t>::max())) return false;
+    ints.scales.push_back(static_cast<int32_t>(scale));
+    ints.biases.push_back(static_cast<int32_t>(bias));
+  }
+  return true;
+}
+
+// Puts the stream into integers of 2^(eighths / 8), and proves that they fit.
+Status SetUnit(const Checkpoint& checkpoint, int64_t pixels, int32_t eighths, Folded& folded) {
+  folded.unit = std::exp2(eighths / 8.0);
+  for (size_t i = 0; i < folded.convolutions.size(); ++i) {
+    FoldedConvolution& c = folded.convolutions[i];
+    uint32_t shift = packed::kMaxShift;
+    while (!Quantize(c, folded.unit, shift, c.ints)) {
+      if (shift-- == 0) return Overflow("the scales of convolution " + std::to_string(i));
+    }
+  }
+  BF_TRY(FoldHead(checkpoint, pixels, folded));
+  return packed::Describe(Pack(folded)).status();
 }
 
 }  // namespace
@@ -173,6 +258,7 @@ Result<Folded> Fold(const Checkpoint& checkpoint) {
   BF_TRY(CheckTensors(checkpoint));
   Folded folded;
   folded.image = checkpoint.image;
+  folded.residual = checkpoint.recipe.residual;
   folded.class_count = checkpoint.class_count;
   const int64_t pixels =
       BF_TRY(SummedPixels(checkpoint.recipe, static_cast<int32_t>(checkpoint.image.height),
@@ -182,7 +268,16 @@ Result<Folded> Fold(const Checkpoint& checkpoint) {
   for (size_t i = 0; i < shapes.size(); ++i) {
     folded.convolutions.push_back(FoldConvolution(checkpoint, shapes[i], i));
   }
-  BF_TRY(FoldHead(checkpoint, pixels, folded));
+  if (!folded.residual) {
+    BF_TRY(FoldHead(checkpoint, pixels, folded));
+    return folded;
+  }
+  // Fitting is monotone in the unit but for rounding, and whatever is found is proven.
+  const auto coarsest = static_cast<int32_t>(8 * std::log2(kCoarsestUnit));
+  const int32_t finest = FirstWhere(coarsest - 8 * 20, coarsest - 1, [&](int32_t eighths) {
+    return SetUnit(checkpoint, pixels, eighths, folded).ok();
+  });
+  BF_TRY(SetUnit(checkpoint, pixels, finest, folded).In("the stream does not fit"));
   return folded;
 }
 
@@ -190,16 +285,15 @@ packed::Network Pack(const Folded& folded) {
   packed::Network network;
   network.input = folded.image;
   std::fill_n(network.mean.begin(), folded.image.channels, static_cast<uint8_t>(kInputMean));
-  for (size_t i = 0; i < folded.convolutions.size(); ++i) {
-    const FoldedConvolution& c = folded.convolutions[i];
-    if (i == 0) {
-      network.Then(PackStem(c));
+  for (const FoldedConvolution& c : folded.convolutions) {
+    if (network.ops.empty()) {
+      network.Then(PackStem(c, !folded.residual));
     } else {
-      network.Then(PackBinary(c));
+      PackBlock(c, folded, network);
     }
     if (c.shape.pool) network.Then(packed::MaxPool{});
   }
-  network.Then(packed::GlobalSum{});
+  network.Then(packed::GlobalSum{folded.sum_shift});
   network.Then(
       packed::Dense{static_cast<uint32_t>(folded.class_count), folded.head, folded.biases});
   return network;

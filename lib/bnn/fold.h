@@ -1,14 +1,22 @@
 // Private to lib/bnn: a trained network in numbers that no longer change, and from there, packed.
 //
-// A convolution gives an integer sum `acc`; batch norm makes of it
+// A convolution gives an integer sum `acc`, of which ReLU may cut what is negative; batch norm
+// makes
 //   y = ((acc * scale - mean) * inv) * gamma + beta                      (float64, in this order)
-// and the output bit is 1 (which stands for -1) where y < 0. With scale > 0 and inv > 0 every one
-// of these steps, rounding included, is monotone in acc, so there is one integer at which the bit
-// changes. It is found by bisection over acc with this very expression, and ties therefore agree
-// with SignForward by construction, not within a tolerance.
+//
+// In a chain of signs the output bit is 1 (which stands for -1) where y < 0. With scale > 0 and
+// inv > 0 every one of these steps, rounding included, is monotone in acc, so there is one integer
+// at which the bit changes. It is found by bisection over acc with this very expression, and ties
+// therefore agree with SignForward by construction, not within a tolerance.
+//
+// A stream holds integers of `unit`: y / unit, rounded as packed::ToInts says, with the scales and
+// biases of `ints`. The unit is the finest for which packed::Describe proves that nothing leaves
+// its integer; `ints` has the largest shift for which the products fit. The stream's bit is 1 where
+// x * unit - offset < 0, and its threshold is found by bisection again.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/status.h"
@@ -17,13 +25,17 @@
 
 namespace bitfoundry::bnn {
 
-inline constexpr double kNormEpsilon = 1e-5;  // added to the variance, in training too
-inline constexpr int32_t kInputMean = 128;    // subtracted from every pixel
-inline constexpr double kInputUnit = 128;     // then divided by, in training
+// Added to the variance, in training too. Sums of signs are whole numbers with a variance of about
+// K; where a stream adds them up, 1 keeps a channel that hardly varies (ReLU makes such) from being
+// blown up until it takes the range of all others.
+constexpr double NormEpsilon(bool into_stream) { return into_stream ? 1 : 1e-5; }
+inline constexpr int32_t kInputMean = 128;  // subtracted from every pixel
+inline constexpr double kInputUnit = 128;   // then divided by, in training
 
 struct FoldedConvolution {
   Convolution shape;
   int32_t in_channels = 0;
+  bool relu = false;
   std::vector<int8_t> weights;  // OIHW: -127 to 127 in the stem, -1 and +1 elsewhere
   // [channels] each
   std::vector<double> scale;
@@ -31,11 +43,17 @@ struct FoldedConvolution {
   std::vector<double> inv;  // 1 / sqrt(variance + epsilon)
   std::vector<double> gamma;
   std::vector<double> beta;
+  // Of a stream.
+  std::vector<double> offset;  // [in_channels], empty in the stem
+  packed::ToInts ints;         // without `add`
 };
 
 struct Folded {
   packed::Shape image;
+  bool residual = false;
+  double unit = 1;                              // what an integer of the stream is in training
   std::vector<FoldedConvolution> convolutions;  // the stem first
+  uint32_t sum_shift = 0;                       // of the global sum
   int32_t class_count = 0;
   std::vector<int8_t> head;     // [class_count][channels]
   std::vector<int32_t> biases;  // [class_count]
@@ -43,9 +61,24 @@ struct Folded {
 };
 
 // Errors: kInvalidArgument BAD_CHECKPOINT (a tensor is missing or has another shape), BAD_RECIPE
-// (it does not fit the image), OVERFLOW; kInternal DIVERGED (a value is not finite).
+// (it does not fit the image), OVERFLOW (a bias of the head does not fit int32, or the stream not
+// int16 in units of kCoarsestUnit); kInternal DIVERGED (a value is not finite).
 Result<Folded> Fold(const Checkpoint& checkpoint);
 
+// Sign passes gradients on within 1 of its offset; that is to be 16 integers or more.
+inline constexpr double kCoarsestUnit = 1.0 / 16;
+
+// One convolution is
+//   in a chain   BinaryConv, [MaxPool]
+//   in a stream  Binarize, [AveragePool, if stride 2 has a skip], BinaryConv, [MaxPool]
 packed::Network Pack(const Folded& folded);
+
+// Runs both on `pixels`: the definition in LibTorch, and `network`, which is Pack(folded) unless a
+// test has planted a mistake. Returns how many images there were; every integer of every operation
+// was equal.
+//
+// Errors: kInvalidArgument BAD_EXAMPLES; kInternal TORCH, UNEQUAL with the first difference.
+Result<int64_t> Verify(const Folded& folded, const packed::Network& network,
+                       std::span<const uint8_t> pixels);
 
 }  // namespace bitfoundry::bnn

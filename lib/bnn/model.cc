@@ -44,9 +44,17 @@ struct Quantize8Ste : torch::autograd::Function<Quantize8Ste> {
   }
 };
 
+// What is added to the output of `c`; undefined if nothing is.
+at::Tensor Skip(const Convolution& c, at::Tensor stream) {
+  if (!c.HasSkip()) return {};
+  if (c.stride == 2) stream = at::avg_pool2d(stream, 2);
+  return stream.repeat({1, c.channels / stream.size(1), 1, 1});
+}
+
 }  // namespace
 
-Model::Model(const Recipe& recipe, const packed::Shape& image, int32_t class_count) {
+Model::Model(const Recipe& recipe, const packed::Shape& image, int32_t class_count)
+    : residual_(recipe.residual), relu_(recipe.relu) {
   at::Generator random = at::detail::createCPUGenerator(recipe.seed);
   const auto parameter = [&](const std::string& name, at::Tensor t) {
     parameters_.emplace_back(name, t.set_requires_grad(true));
@@ -65,6 +73,7 @@ Model::Model(const Recipe& recipe, const packed::Shape& image, int32_t class_cou
     layer.beta = parameter(prefix + "beta", at::zeros({c.channels}));
     layer.mean = at::zeros({c.channels});
     layer.var = at::ones({c.channels});
+    if (residual_ && !layers_.empty()) layer.offset = parameter(prefix + "offset", at::zeros({in}));
     layers_.push_back(std::move(layer));
     in = c.channels;
   }
@@ -85,12 +94,19 @@ at::Tensor Model::Forward(at::Tensor x) {
       weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
       x = x.contiguous(at::MemoryFormat::ChannelsLast);
     }
+    at::Tensor skip;
+    if (layer.offset.defined()) {
+      skip = Skip(layer.shape, x);
+      x = SignSte::apply(x - layer.offset.view({1, -1, 1, 1}));
+    }
     if (pad > 0) x = at::constant_pad_nd(x, {pad, pad, pad, pad}, is_stem ? 0 : 1);
     x = at::conv2d(x, weight, {}, layer.shape.stride);
+    if (relu_) x = at::relu(x);
     x = at::batch_norm(x, layer.gamma, layer.beta, layer.mean, layer.var, /*training=*/true,
-                       kNormMomentum, kNormEpsilon, /*cudnn_enabled=*/false);
+                       kNormMomentum, NormEpsilon(residual_ && !is_stem), /*cudnn_enabled=*/false);
+    if (skip.defined()) x = x + skip;
     if (layer.shape.pool) x = at::max_pool2d(x, 2);  // before sign: the same bits, better gradients
-    x = SignSte::apply(x);
+    if (!residual_) x = SignSte::apply(x);
   }
   return at::linear(x.mean({2, 3}), Quantize8Ste::apply(head_weight_, false), head_bias_);
 }
@@ -108,6 +124,7 @@ std::vector<std::pair<std::string, at::Tensor>> Model::tensors() const {
     all.emplace_back(prefix + "beta", layers_[i].beta);
     all.emplace_back(prefix + "mean", layers_[i].mean);
     all.emplace_back(prefix + "var", layers_[i].var);
+    if (layers_[i].offset.defined()) all.emplace_back(prefix + "offset", layers_[i].offset);
   }
   all.emplace_back("head.weight", head_weight_);
   all.emplace_back("head.bias", head_bias_);

@@ -33,7 +33,10 @@ class Model {
   struct Layer {
     Convolution shape;
     at::Tensor weight, gamma, beta, mean, var;
+    at::Tensor offset;  // undefined where no stream comes in
   };
+  bool residual_ = false;
+  bool relu_ = false;
   std::vector<Layer> layers_;
   at::Tensor head_weight_;
   at::Tensor head_bias_;

@@ -90,11 +90,10 @@ class Fields {
 Result<Convolution> ReadConvolution(const Json& json, const std::string& where, bool is_stem) {
   Convolution c;
   Fields fields(json, where + ".");
-  fields.Integer("channels", 32, 1024, c.channels);
+  fields.Integer("channels", 1, 1024, c.channels);
   fields.Integer("kernel", 1, is_stem ? 7 : 3, c.kernel);
   fields.Integer("stride", 1, is_stem ? 4 : 2, c.stride);
   fields.Boolean("pool", c.pool);
-  if (c.channels % 32 != 0) fields.Fail("channels", "has to be a multiple of 32");
   if (c.kernel % 2 == 0) fields.Fail("kernel", "has to be odd");
   BF_TRY(fields.Done());
   return c;
@@ -119,6 +118,8 @@ Result<Recipe> Read(const Json& json) {
   fields.Fraction("learning_rate", r.learning_rate);
   fields.Integer("threads", 1, 64, r.threads);
   fields.Boolean("class_weighting", r.class_weighting);
+  fields.Boolean("residual", r.residual);
+  fields.Boolean("relu", r.relu);
   const Json* const augment = fields.Take("augment");
   const Json* const stem = fields.Take("stem");
   const Json* const blocks = fields.Take("blocks");
@@ -140,6 +141,20 @@ Json ToJson(const Convolution& c) {
   return {{"channels", c.channels}, {"kernel", c.kernel}, {"stride", c.stride}, {"pool", c.pool}};
 }
 
+// Whether the skip around `c` can follow it, given what goes in.
+Status CheckSkip(const Convolution& c, const std::string& where, int64_t inputs, int32_t height,
+                 int32_t width) {
+  if (c.channels % inputs != 0) {
+    return Bad(where + ".channels has to be a multiple of the " + std::to_string(inputs) +
+               " that come in, because the skip repeats them; a 1x1 convolution has no skip");
+  }
+  if (c.stride == 2 && (height % 2 != 0 || width % 2 != 0)) {
+    return Bad(where + ".stride is 2, but the skip cannot halve " + std::to_string(height) + "x" +
+               std::to_string(width));
+  }
+  return Status();
+}
+
 }  // namespace
 
 Recipe DefaultRecipe() {
@@ -155,6 +170,21 @@ Recipe DefaultRecipe() {
   return r;
 }
 
+Recipe ResNet20Recipe() {
+  Recipe r;
+  r.name = "resnet-20";
+  r.epochs = 100;
+  r.residual = true;
+  r.augment = {.flip = true, .shift = 4};
+  r.stem = {.channels = 16};
+  for (const int32_t channels : {16, 32, 64}) {
+    for (int32_t i = 0; i < 6; ++i) {
+      r.blocks.push_back({.channels = channels, .stride = channels > 16 && i == 0 ? 2 : 1});
+    }
+  }
+  return r;
+}
+
 Result<Recipe> ParseRecipe(std::string_view json) {
   if (json.size() > kMaxRecipeBytes) return Bad("larger than 16 KiB");
   try {
@@ -166,11 +196,14 @@ Result<Recipe> ParseRecipe(std::string_view json) {
 
 Result<int64_t> SummedPixels(const Recipe& recipe, int32_t height, int32_t width,
                              int32_t channels) {
-  std::vector<Convolution> all = {recipe.stem};
-  all.insert(all.end(), recipe.blocks.begin(), recipe.blocks.end());
   int64_t macs = 0;
   int64_t inputs = channels;
-  for (const Convolution& c : all) {
+  for (size_t i = 0; i <= recipe.blocks.size(); ++i) {
+    const Convolution& c = i == 0 ? recipe.stem : recipe.blocks[i - 1];
+    if (i > 0 && recipe.residual && c.HasSkip()) {
+      const std::string where = "blocks[" + std::to_string(i - 1) + "]";
+      BF_TRY(CheckSkip(c, where, inputs, height, width));
+    }
     height = (height - 1) / c.stride + 1;
     width = (width - 1) / c.stride + 1;
     macs += int64_t{height} * width * c.kernel * c.kernel * inputs * c.channels;
@@ -187,21 +220,23 @@ Result<int64_t> SummedPixels(const Recipe& recipe, int32_t height, int32_t width
 std::string CanonicalJson(const Recipe& r) {
   Json blocks = Json::array();
   for (const Convolution& block : r.blocks) blocks.push_back(ToJson(block));
-  return Json{{"name", r.name},
-              {"seed", r.seed},
-              {"epochs", r.epochs},
-              {"batch", r.batch},
-              {"learning_rate", r.learning_rate},
-              {"threads", r.threads},
-              {"class_weighting", r.class_weighting},
-              {"augment",
-               {{"flip", r.augment.flip},
-                {"shift", r.augment.shift},
-                {"brightness", r.augment.brightness},
-                {"contrast", r.augment.contrast}}},
-              {"stem", ToJson(r.stem)},
-              {"blocks", blocks}}
-      .dump();
+  Json json = {{"name", r.name},
+               {"seed", r.seed},
+               {"epochs", r.epochs},
+               {"batch", r.batch},
+               {"learning_rate", r.learning_rate},
+               {"threads", r.threads},
+               {"class_weighting", r.class_weighting},
+               {"augment",
+                {{"flip", r.augment.flip},
+                 {"shift", r.augment.shift},
+                 {"brightness", r.augment.brightness},
+                 {"contrast", r.augment.contrast}}},
+               {"stem", ToJson(r.stem)},
+               {"blocks", blocks}};
+  if (r.residual) json["residual"] = true;
+  if (r.relu) json["relu"] = true;
+  return json.dump();
 }
 
 }  // namespace bitfoundry::bnn

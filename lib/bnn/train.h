@@ -72,8 +72,8 @@ struct Trained {
 Result<Trained> Train(const Examples& examples, const Recipe& recipe, std::string_view checkpoint,
                       const Hooks& hooks);
 
-// The logits of the trainer's own forward pass, where weights and activations are signs and each
-// batch norm is evaluated in float64.
+// The logits of the trainer's own forward pass, where weights and activations are signs; each batch
+// norm is evaluated in float64 or, in a stream, as the scales and biases that it was rounded to.
 //
 //   pixels   [n][height][width][channels] of the checkpoint's input shape
 //   returns  [n][class_count]
@@ -84,14 +84,16 @@ Result<std::vector<int32_t>> SignForward(std::string_view checkpoint,
 struct Exported {
   packed::Network network;
   double logit_scale = 0;  // a logit times this is in nats
-  int64_t verified = 0;    // images on which SignForward and the packed network agree
+  double stream_unit = 1;  // of a residual network: what 1 in its stream is in training
+  int64_t verified = 0;    // images on which the trainer and the packed network agree
 };
 
-// Folds a checkpoint into integers. Then runs the packed network on `verification` and compares:
-// it is not given out unless every logit equals that of SignForward.
+// Folds a checkpoint into integers. Then runs the packed network on `verification` and compares: it
+// is not given out unless every integer of every operation equals that of the trainer's own forward
+// pass (SignForward).
 //
-//   errors  those of SignForward; kInternal UNEQUAL: the first image and logit that differ;
-//           kInvalidArgument OVERFLOW: a weight or bias does not fit its integer
+//   errors  those of SignForward; kInternal UNEQUAL: the first image, layer and position that
+//           differ; kInvalidArgument OVERFLOW: a bias does not fit int32, or the stream not int16
 Result<Exported> Export(std::string_view checkpoint, std::span<const uint8_t> verification);
 
 }  // namespace bitfoundry::bnn

@@ -30,6 +30,19 @@ Recipe TinyRecipe() {
   return r;
 }
 
+// With all that a stream can have: ReLU, a skip that is halved and repeated, a pool, a transition.
+Recipe TinyStream() {
+  Recipe r = TinyRecipe();
+  r.residual = true;
+  r.relu = true;
+  r.stem = {.channels = 12};
+  r.blocks = {{.channels = 12},
+              {.channels = 24, .stride = 2, .pool = true},
+              {.channels = 40, .kernel = 1},
+              {.channels = 40}};
+  return r;
+}
+
 // Class 1 is a bright square on noise, class 0 noise alone.
 class TrainTest : public ::testing::Test {
  protected:
@@ -94,21 +107,50 @@ void ExpectSame(const Trained& a, const Trained& b) {
   EXPECT_EQ(a.progress.train_accuracy, b.progress.train_accuracy);
 }
 
-TEST_F(TrainTest, ResumedFromAnyEpochEndsInTheBytesOfAnUndisturbedRun) {
-  std::vector<std::string> checkpoints;
+TEST_F(TrainTest, AStreamLearnsAndPacksToTheSameIntegers) {
+  Recipe recipe = TinyStream();
+  recipe.epochs = 12;
+  std::vector<double> losses;
   Hooks hooks;
-  hooks.on_checkpoint = [&](const Progress&, std::string_view bytes) {
-    checkpoints.emplace_back(bytes);
+  hooks.on_checkpoint = [&](const Progress& p, std::string_view) {
+    losses.push_back(p.loss);
     return Status();
   };
-  const auto undisturbed = Train(AllExamples(), TinyRecipe(), "", hooks);
-  ASSERT_THAT(undisturbed, IsOk());
-  ASSERT_EQ(checkpoints.size(), 3U);
-  EXPECT_EQ(checkpoints.back(), undisturbed->checkpoint);
-  for (const std::string& checkpoint : checkpoints) {
-    ExpectSame(Finish(AllExamples(), TinyRecipe(), checkpoint), *undisturbed);
+  const auto trained = Train(AllExamples(), recipe, "", hooks);
+  ASSERT_THAT(trained, IsOk());
+  EXPECT_LT(losses.back(), losses.front() / 2);
+  EXPECT_GT(trained->progress.train_accuracy, 0.9);
+  const auto exported = Export(trained->checkpoint, pixels_);
+  ASSERT_THAT(exported, IsOk());
+  EXPECT_EQ(exported->verified, static_cast<int64_t>(kImages));
+  EXPECT_LT(exported->stream_unit, 1.0 / 16);
+  // What it learned survives the integers.
+  const auto logits = SignForward(trained->checkpoint, pixels_);
+  ASSERT_THAT(logits, IsOk());
+  size_t right = 0;
+  for (size_t i = 0; i < kImages; ++i) {
+    right += ((*logits)[2 * i] < (*logits)[2 * i + 1]) == (classes_[i] == 1) ? 1 : 0;
   }
-  EXPECT_NE(checkpoints[1], checkpoints[2]);
+  EXPECT_GT(right, kImages * 9 / 10);
+}
+
+TEST_F(TrainTest, ResumedFromAnyEpochEndsInTheBytesOfAnUndisturbedRun) {
+  for (const Recipe& recipe : {TinyRecipe(), TinyStream()}) {
+    std::vector<std::string> checkpoints;
+    Hooks hooks;
+    hooks.on_checkpoint = [&](const Progress&, std::string_view bytes) {
+      checkpoints.emplace_back(bytes);
+      return Status();
+    };
+    const auto undisturbed = Train(AllExamples(), recipe, "", hooks);
+    ASSERT_THAT(undisturbed, IsOk());
+    ASSERT_EQ(checkpoints.size(), 3U);
+    EXPECT_EQ(checkpoints.back(), undisturbed->checkpoint);
+    for (const std::string& checkpoint : checkpoints) {
+      ExpectSame(Finish(AllExamples(), recipe, checkpoint), *undisturbed);
+    }
+    EXPECT_NE(checkpoints[1], checkpoints[2]);
+  }
 }
 
 TEST_F(TrainTest, StoppedInTheMiddleOfAnEpochEndsInTheSameBytesToo) {
