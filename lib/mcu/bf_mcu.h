@@ -137,10 +137,11 @@ bf_op bf_conv_rows_bits, bf_conv_rows_ints;
 /* 8-bit convolution of the image, in_channels 1 or 3: v = level + sum of weight * pixel.
  *   to bits  bit = v < 0          level = -threshold - sum of weight * mean
  *   to ints  v, then `scales`     level = -sum of weight * mean
- * Let T = kernel_height * kernel_width * in_channels, rounded up to a multiple of 4.
- *   weights  int8_t [out_channels][T], in the order of network.h, filled up with 0; aligned to 4
- *   levels   int32_t [out_channels]; thresholds clipped so that v cannot leave int32_t
- * Scratch: 2 * T bytes. */
+ * Let T = kernel_height * kernel_width * in_channels, rounded up to a multiple of 4, and C =
+ * out_channels, rounded up likewise; what is beyond is 0.
+ *   weights  int8_t [C / 4][T / 4][4 channels][4 taps], taps in the order of network.h; aligned to
+ * 4 levels   int32_t [C]; thresholds clipped so that v cannot leave int32_t Scratch: 2 * T bytes.
+ */
 bf_op bf_stem_bits, bf_stem_ints;
 
 /* Integers to bits: bit = x < level. levels: int32_t [in_channels]. */

@@ -11,10 +11,14 @@ namespace {
 
 constexpr uint32_t kGroup = 32;          // output channels of a word of bit-sliced weights
 constexpr uint32_t kBlock = 3;           // words of a window that the fast kernel takes at once
-constexpr uint32_t kStemMultiple = 4;    // weights of a word
+constexpr uint32_t kStemWord = 4;        // weights of a word, and channels side by side
 constexpr int32_t kStemLimit = 1 << 24;  // beyond what any sum of the stem can reach
 
 uint32_t Groups(uint32_t channels) { return (channels + kGroup - 1) / kGroup; }
+
+size_t StemChannels(uint32_t channels) {
+  return (size_t{channels} + kStemWord - 1) / kStemWord * kStemWord;
+}
 
 uint32_t Bit(uint32_t word, uint32_t bit) { return (word >> bit) & 1; }
 
@@ -119,10 +123,14 @@ std::vector<uint32_t> PackThresholds(std::span<const int32_t> thresholds, uint32
 
 std::vector<int8_t> PackStem(std::span<const int8_t> weights, uint32_t channels) {
   const size_t taps = weights.size() / channels;
-  const size_t row = (taps + kStemMultiple - 1) / kStemMultiple * kStemMultiple;
-  std::vector<int8_t> packed(channels * row);
+  const size_t words = (taps + kStemWord - 1) / kStemWord;
+  std::vector<int8_t> packed(StemChannels(channels) * words * kStemWord);
   for (size_t channel = 0; channel < channels; ++channel) {
-    std::ranges::copy(weights.subspan(channel * taps, taps), packed.begin() + channel * row);
+    for (size_t tap = 0; tap < taps; ++tap) {
+      const size_t word = (channel / kStemWord * words + tap / kStemWord) * kStemWord;
+      packed[(word + channel % kStemWord) * kStemWord + tap % kStemWord] =
+          weights[channel * taps + tap];
+    }
   }
   return packed;
 }
@@ -131,7 +139,7 @@ std::vector<int32_t> StemLevels(std::span<const int8_t> weights, uint32_t channe
                                 std::span<const uint8_t> mean,
                                 std::span<const int32_t> thresholds) {
   const size_t taps = weights.size() / channels;
-  std::vector<int32_t> levels(channels);
+  std::vector<int32_t> levels(StemChannels(channels));
   for (size_t channel = 0; channel < channels; ++channel) {
     for (size_t tap = 0; tap < taps; ++tap) {
       levels[channel] -= weights[channel * taps + tap] * mean[tap % mean.size()];
