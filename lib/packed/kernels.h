@@ -1,0 +1,112 @@
+// The fast arithmetic of packed networks on this machine: one table of functions for each kind of
+// CPU, chosen when the program runs. packed/engine.h drives it; who runs a network wants that one.
+//
+// A convolution is a product of patches and filters. Patches are never copied out: the lines of a
+// map are readied once, and the rows of a patch are pieces of them.
+//
+//   portable  CSA and popcount in vectors of whatever the compiler has
+//   avx2      look-up of four bits at a time, 32 filters at once (after T-MAC, arXiv 2407.00088)
+//   avx512    AVX-512 VPOPCNTDQ, 16 filters at once
+//
+// Three words into two counts. The differing bits of three words are ones + 2 * twos, where
+// ones = e1 ^ e2 ^ e3, twos = majority(e1, e2, e3), e = patch ^ filter. All but e1 are linear:
+//   ones = (p1^p2^p3) ^ (f1^f2^f3),  d = (p1^p2) ^ (f1^f2),  twos = d ? ~ones : e1,
+// so with lines and filters stored as (x1, x1^x2, x1^x2^x3) three words cost three XORs, one select
+// and two popcounts instead of three XORs and three popcounts. The three words are those of the
+// three rows of a 3x3 window.
+//
+// The .cc files are compiled with flags of their own. So that no function compiled for a newer CPU
+// can be merged into the rest of a program, they and this header hold no inline function that is
+// not in an unnamed namespace, and include nothing of the standard library that has one.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace bitfoundry::packed {
+
+enum class Cpu { kPortable, kAvx2, kAvx512 };  // each can run what comes before it
+
+// Filters are stored in groups; a row of sums has room for whole groups.
+constexpr uint32_t kFilterGroup = 32;
+
+// Row r of patch i starts at row[r] + i * step.
+struct Patches {
+  const uint8_t* row[7];
+  size_t step;  // bytes
+  uint32_t count;
+};
+
+// Binary filters of `rows` (1 or 3) rows of `words` 32-bit words; or the stem's, of `rows` rows of
+// `words` pairs of 16 bits.
+struct Filters {
+  uint32_t rows;
+  uint32_t words;
+  uint32_t count;
+  uint32_t bits;          // K of binary filters
+  const uint8_t* packed;  // by Kernels::pack_*, on a boundary of 64 bytes
+};
+
+// What makes integers of sums, as ToInts of packed/network.h says. `biases` have 2^(shift-1) added.
+struct Scaling {
+  const int32_t* scales;
+  const int32_t* biases;
+  uint32_t channels;
+  uint32_t shift;
+  bool relu;
+  uint32_t skip_channels;  // 0: none
+};
+
+// Sums of one output row lie at [patch][stride], where stride is the count of filters rounded up to
+// kFilterGroup. Thresholds fill their last group with INT32_MIN, which no sum is less than.
+struct Kernels {
+  Cpu cpu;
+  const char* name;
+
+  // ---- Binary products
+  size_t (*filter_bytes)(const Filters& shape);
+  // weights [count][rows][words] of bits, as in network.h
+  void (*pack_filters)(const uint32_t* weights, const Filters& shape, uint8_t* packed);
+  // Readies `words` words of lines, each `line` words long, so that row r of a patch is on line r
+  // of it. `room` has 8 * words bytes. rows[r] becomes where row r of the first patch starts; word
+  // i of a line lies i * word_bytes from there.
+  void (*ready_lines)(const uint32_t* lines, size_t words, size_t line, uint32_t rows,
+                      uint8_t* room, const uint8_t** row);
+  size_t word_bytes;
+  // sums = K - 2 * differing bits
+  void (*binary)(const Patches& patches, const Filters& filters, int32_t* sums, size_t stride);
+
+  // ---- The stem: sums of 16-bit pixel times 8-bit weight
+  size_t (*stem_bytes)(const Filters& shape);
+  // weights [count][rows][values], where words = (values + 1) / 2
+  void (*pack_stem)(const int8_t* weights, uint32_t values, const Filters& shape, uint8_t* packed);
+  void (*stem)(const Patches& patches, const Filters& filters, int32_t* sums, size_t stride);
+
+  // ---- What becomes of sums
+  // bit = sum < threshold; gives [pixels][(channels + 31) / 32] words
+  void (*to_bits)(const int32_t* sums, size_t stride, uint32_t pixels, uint32_t channels,
+                  const int32_t* thresholds, uint32_t* out);
+  // gives [pixels][channels]; `skip` [pixels][skip_channels] may be `out`
+  void (*to_ints)(const int32_t* sums, size_t stride, uint32_t pixels, const Scaling& scaling,
+                  const int16_t* skip, int16_t* out);
+
+  // ---- Maps
+  // bit = value < threshold
+  void (*binarize)(const int16_t* values, uint32_t pixels, uint32_t channels,
+                   const int32_t* thresholds, uint32_t* out);
+  // sums[c] += channel c of every pixel, bits as -1 and +1; `sums` has room for whole groups
+  void (*add_bits)(const uint32_t* words, uint32_t pixels, uint32_t channels, int32_t* sums);
+  void (*add_ints)(const int16_t* values, uint32_t pixels, uint32_t channels, int32_t* sums);
+};
+
+// The best that this machine can run.
+Cpu BestCpu();
+
+// Requires cpu <= BestCpu().
+const Kernels& KernelsFor(Cpu cpu);
+
+extern const Kernels kPortableKernels;
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+
+}  // namespace bitfoundry::packed

@@ -1,0 +1,74 @@
+#include "packed/kernels.h"
+
+namespace bitfoundry::packed {
+namespace {
+
+typedef int32_t Ints __attribute__((vector_size(16)));
+
+inline uint32_t LessBits(Ints a, Ints b) {
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < 4; ++i) bits |= uint32_t{a[i] < b[i]} << i;
+  return bits;
+}
+
+inline Ints MultiplyPairs(Ints a, Ints b) {
+  return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+}
+
+inline Ints Select(Ints d, Ints a, Ints b) { return b ^ (d & (a ^ b)); }
+
+class Counter {
+ public:
+  void Add(Ints e) { total_ += OfBytes(InBytes(e)); }
+  void Add(Ints ones, Ints twos) { total_ += OfBytes(InBytes(ones) + 2 * InBytes(twos)); }
+  Ints Total() const { return reinterpret_cast<Ints>(total_); }
+
+ private:
+  typedef uint32_t Words __attribute__((vector_size(16)));
+
+  // The bits of each byte, at most 8.
+  static Words InBytes(Ints e) {
+    const auto bits = reinterpret_cast<Words>(e);
+    const Words pairs = bits - (bits >> 1 & 0x55555555);
+    const Words nibbles = (pairs & 0x33333333) + (pairs >> 2 & 0x33333333);
+    return (nibbles + (nibbles >> 4)) & 0x0f0f0f0f;
+  }
+
+  // The sum of four bytes, at most 24 each.
+  static Words OfBytes(Words bytes) {
+    bytes += bytes >> 8;
+    bytes += bytes >> 16;
+    return bytes & 0xff;
+  }
+
+  Words total_ = {};
+};
+
+}  // namespace
+}  // namespace bitfoundry::packed
+
+#include "packed/kernels_loops.h"
+// The order matters.
+#include "packed/kernels_counting.h"
+
+namespace bitfoundry::packed {
+
+const Kernels kPortableKernels = {
+    .cpu = Cpu::kPortable,
+    .name = "portable",
+    .filter_bytes = BlockedBytes,
+    .pack_filters = PackFilters,
+    .ready_lines = ReadyLines,
+    .word_bytes = 4,
+    .binary = MultiplyBinary,
+    .stem_bytes = BlockedBytes,
+    .pack_stem = PackStem,
+    .stem = Multiply<StemTile>,
+    .to_bits = ToBits,
+    .to_ints = ToInts,
+    .binarize = Binarize,
+    .add_bits = AddBits,
+    .add_ints = AddInts,
+};
+
+}  // namespace bitfoundry::packed
