@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
+#include "base/json.h"
 #include "packed/crc32.h"
 #include "packed/format.h"
 #include "packed/interpreter.h"
@@ -190,24 +191,24 @@ bool IsPlainName(const std::string& name) {
 
 // Throws nlohmann::json's exceptions; ParseManifest catches them.
 Result<Manifest> ReadManifest(const Json& json) {
-  if (json.at("format").get<int>() != 1) return Bad("BAD_MANIFEST", "format is not 1");
+  if (Integer<int>(json.at("format")) != 1) return Bad("BAD_MANIFEST", "format is not 1");
   Manifest manifest;
   Provenance& p = manifest.provenance;
   json.at("project").get_to(p.project);
   json.at("snapshot").get_to(p.snapshot);
   json.at("recipe").get_to(p.recipe_json);
-  json.at("seed").get_to(p.seed);
+  p.seed = Integer<uint64_t>(json.at("seed"));
   json.at("code_revision").get_to(p.code_revision);
   json.at("classes").get_to(p.classes);
-  json.at("train_images").get_to(p.train_images);
-  json.at("verified_images").get_to(p.verified_images);
+  p.train_images = Integer<int64_t>(json.at("train_images"));
+  p.verified_images = Integer<int64_t>(json.at("verified_images"));
   json.at("train_accuracy").get_to(p.train_accuracy);
   json.at("logit_scale").get_to(p.logit_scale);
   for (const Json& entry : json.at("files")) {
     ManifestFile file;
     entry.at("name").get_to(file.name);
     entry.at("digest").get_to(file.digest);
-    entry.at("bytes").get_to(file.bytes);
+    file.bytes = Integer<int64_t>(entry.at("bytes"));
     if (!IsPlainName(file.name)) return Bad("BAD_MANIFEST", "a file's name is not a plain name");
     if (!IsDigest(file.digest)) return Bad("BAD_MANIFEST", file.name + ": not a digest");
     if (!manifest.files.empty() && manifest.files.back().name >= file.name) {

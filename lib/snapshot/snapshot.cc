@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/digest.h"
+#include "base/json.h"
 
 namespace bitfoundry::snapshot {
 namespace {
@@ -35,11 +36,11 @@ Row RowFrom(const Json& json) {
   const std::string part = json.at("part").get<std::string>();
   if (part != "train" && part != "test") throw std::invalid_argument("part is " + part);
   row.part = part == "test" ? Part::kTest : Part::kTrain;
-  row.class_index = json.at("class").get<int>();
+  row.class_index = Integer<int>(json.at("class"));
   row.posterior = json.at("posterior").get<double>();
   row.camera = json.at("camera").get<std::string>();
   row.session = json.at("session").get<std::string>();
-  row.position = json.at("position").get<int64_t>();
+  row.position = Integer<int64_t>(json.at("position"));
   row.tags = json.at("tags").get<std::map<std::string, std::string>>();
   row.attributes = json.at("attributes").get<std::map<std::string, double>>();
   return row;
@@ -79,10 +80,10 @@ Status DecodeHeader(const Json& json, Snapshot& snapshot, size_t& samples, std::
   if (json.at("format") != kFormat) return Malformed(1, "format is not " + std::string(kFormat));
   snapshot.project = json.at("project").get<std::string>();
   snapshot.classes = json.at("classes").get<std::vector<std::string>>();
-  snapshot.height = json.at("height").get<int>();
-  snapshot.width = json.at("width").get<int>();
-  snapshot.channels = json.at("channels").get<int>();
-  samples = json.at("samples").get<size_t>();
+  snapshot.height = Integer<int>(json.at("height"));
+  snapshot.width = Integer<int>(json.at("width"));
+  snapshot.channels = Integer<int>(json.at("channels"));
+  samples = Integer<size_t>(json.at("samples"));
   digest = json.at("pixels_sha256").get<std::string>();
   const auto side = [](int n) { return n >= 1 && n <= 4096; };
   if (!side(snapshot.height) || !side(snapshot.width) || snapshot.channels < 1 ||

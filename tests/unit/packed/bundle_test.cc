@@ -107,6 +107,13 @@ TEST_F(BundleTest, RefusesManifestsThatCouldLeadOutOfTheirFolder) {
   EXPECT_EQ(with_name("../passwd"), "BAD_MANIFEST");
   EXPECT_EQ(with_name("g/p"), "BAD_MANIFEST");
   EXPECT_EQ(with_name(""), "BAD_MANIFEST");
+  for (const char* lie : {"1e40", "1.5", "-1e400", "18446744073709551616", "\"7\""}) {
+    std::string text = files_.back().bytes;
+    const std::string field = "\"train_images\": ";
+    const size_t at = text.find(field) + field.size();
+    text.replace(at, text.find(',', at) - at, lie);
+    EXPECT_EQ(ParseManifest(text).status().reason(), "BAD_MANIFEST") << lie;
+  }
   EXPECT_EQ(ParseManifest("{").status().reason(), "BAD_MANIFEST");
   EXPECT_EQ(ParseManifest("[]").status().reason(), "BAD_MANIFEST");
 }

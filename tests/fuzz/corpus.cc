@@ -1,0 +1,94 @@
+// Writes what a fuzzer starts from:  fuzz_corpus model|bundle FOLDER
+//
+// Small sound files with every operation, so that each byte of them is likely to be reached.
+#include <fstream>
+#include <iostream>
+
+#include "packed/bundle.h"
+#include "packed/format.h"
+#include "tests/unit/packed/random_network.h"
+
+namespace bitfoundry::packed {
+namespace {
+
+void Write(const std::string& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string_view Text(const std::vector<uint8_t>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Network SmallChain(uint32_t seed) {
+  std::mt19937 random(seed);
+  const uint32_t channels = 1 + seed % 2 * 2;
+  Network n;
+  n.input = {5, 6, channels};
+  n.mean = {100};
+  n.Then(testing::RandomStem(channels, 33, 3, 1 + seed % 3, random));
+  n.Then(testing::RandomConv(33, 3, 1, 1, random));
+  n.Then(testing::RandomConv(3, 2, 3, 1, random));
+  n.Then(GlobalSum{});
+  n.Then(testing::RandomDense(2, 2, random));
+  return n;
+}
+
+Network SmallSkips(uint32_t seed) {
+  std::mt19937 random(seed);
+  Network n;
+  n.input = {6, 6, 1};
+  n.mean = {128};
+  Stem stem = testing::RandomStem(1, 2, 3, 1, random);
+  stem.output = testing::RandomToInts(2, 0, random);
+  std::get<ToInts>(stem.output).shift = 14;
+  const uint32_t first = n.Then(stem);
+  n.Then(Binarize{{-3, 4}});
+  n.Then(testing::RandomConvToInts(2, 4, 3, 1, first, random));
+  const uint32_t second = n.Then(AveragePool{2, 2, 2});
+  n.Then(Binarize{{0, 1, -1, 7}});
+  n.Then(testing::RandomConvToInts(4, 4, 1, 1, second, random));
+  n.Then(MaxPool{2, 1});
+  n.Then(Binarize{{0, 0, 0, 0}});
+  n.Then(
+      BinaryDense{3, testing::RandomBits(3 * 4, 4, random), testing::RandomToBits(3, 16, random)});
+  n.Then(GlobalSum{1});
+  n.Then(testing::RandomDense(3, 2, random));
+  return n;
+}
+
+int WriteAll(const std::string& what, const std::string& folder) {
+  for (uint32_t seed = 0; seed < 6; ++seed) {
+    const Network network = seed % 2 == 0 ? SmallChain(seed) : SmallSkips(seed);
+    const auto model = Serialize(network);
+    if (!model.ok()) {
+      std::cerr << model.status().ToString() << "\n";
+      return 1;
+    }
+    const std::string prefix = folder + "/" + std::to_string(seed);
+    if (what == "model") {
+      Write(prefix, Text(*model));
+      continue;
+    }
+    std::mt19937 random(seed);
+    const Provenance provenance{.project = "p",
+                                .snapshot = std::string(64, 'a'),
+                                .recipe_json = "{}",
+                                .classes = {"a", "b"}};
+    const auto files =
+        MakeBundle(*model, {testing::RandomImage(network.input, random)}, provenance);
+    if (!files.ok()) {
+      std::cerr << files.status().ToString() << "\n";
+      return 1;
+    }
+    for (const File& file : *files) Write(prefix + file.name, file.bytes);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace bitfoundry::packed
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  return bitfoundry::packed::WriteAll(argv[1], argv[2]);
+}
