@@ -17,11 +17,25 @@ namespace bitfoundry::cli {
 
 using namespace std::chrono_literals;
 
-Result<std::shared_ptr<grpc::Channel>> Shell::Door(const std::string& service) const {
+// A channel that is connected: the first call would fail at once if nobody listened yet.
+static Result<std::shared_ptr<grpc::Channel>> Connected(const std::string& door,
+                                                        const std::string& address,
+                                                        std::chrono::seconds patience, bool quiet) {
+  const auto channel = runtime::Connect(address);
+  const auto now = std::chrono::system_clock::now();
+  if (channel->WaitForConnected(now + std::min(patience, 2s))) return channel;
+  const std::string what = door + " does not answer at " + address;
+  if (!quiet && patience > 2s) std::fprintf(stderr, "%s yet: waiting\n", what.c_str());
+  if (channel->WaitForConnected(now + patience)) return channel;
+  return Status(Code::kUnavailable, "NO_ANSWER", what);
+}
+
+Result<std::shared_ptr<grpc::Channel>> Shell::Door(const std::string& service,
+                                                   std::chrono::seconds patience) const {
   std::string variable = "BF_" + service;
   for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
   if (const char* address = std::getenv(variable.c_str()); address != nullptr) {
-    return runtime::Connect(address);
+    return Connected("bf-" + service, address, patience, json);
   }
   const RunFile run = BF_TRY(ReadRunFile(data));
   const RunEntry* entry = run.Find("bf-" + service);
@@ -30,7 +44,7 @@ Result<std::shared_ptr<grpc::Channel>> Shell::Door(const std::string& service) c
                   "bf-" + service + " is not running in " + data.string() +
                       ": run `bitfoundry up`, or set " + variable + " to its address");
   }
-  return runtime::Connect(entry->listen);
+  return Connected(entry->name, entry->listen, patience, json);
 }
 
 std::string ToJson(const google::protobuf::Message& message) {

@@ -6,6 +6,7 @@
 #include <grpcpp/channel.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -31,10 +32,12 @@ struct Shell {
   // The command that was chosen; returns the exit code. Set by the parser, run by main.
   std::function<Result<int>()> chosen;
 
-  // A channel to a service, like "trainer": BF_TRAINER, else where run.json says it listens.
+  // A channel to a service, like "trainer": BF_TRAINER, else where run.json says it listens. It is
+  // connected, for which a door that is being started again is waited for, `patience` at most.
   //
-  // Errors: kNotFound, NEVER_STARTED; kUnavailable, NOT_RUNNING.
-  Result<std::shared_ptr<grpc::Channel>> Door(const std::string& service) const;
+  // Errors: kNotFound, NEVER_STARTED; kUnavailable, NOT_RUNNING, NO_ANSWER.
+  Result<std::shared_ptr<grpc::Channel>> Door(
+      const std::string& service, std::chrono::seconds patience = std::chrono::minutes(1)) const;
 };
 
 // Registers a subcommand whose action is `run`, which may refer to `options` of type Options, kept

@@ -21,6 +21,8 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::ordered_json;
 
+constexpr std::chrono::seconds kPatience = 1s;  // `status` tells what is, it waits for nothing
+
 struct UpOptions {
   bool detach = false;
   std::string teacher_model;
@@ -149,7 +151,7 @@ ordered_json AnswerOf(const grpc::Status& status, const Response& response) {
 }
 
 ordered_json Queues(const Shell& shell) {
-  const auto door = shell.Door("trainer");
+  const auto door = shell.Door("trainer", kPatience);
   if (!door.ok()) return {};
   v1::ListQueuesResponse response;
   runtime::Call call(5s);
@@ -158,7 +160,7 @@ ordered_json Queues(const Shell& shell) {
 }
 
 ordered_json Runs(const Shell& shell) {
-  const auto door = shell.Door("trainer");
+  const auto door = shell.Door("trainer", kPatience);
   if (!door.ok()) return {};
   v1::ListRunsRequest request;
   request.set_page_size(5);
@@ -170,7 +172,7 @@ ordered_json Runs(const Shell& shell) {
 }
 
 ordered_json Verdicts(const Shell& shell) {
-  const auto door = shell.Door("evaluator");
+  const auto door = shell.Door("evaluator", kPatience);
   if (!door.ok()) return {};
   v1::ListVerdictsRequest request;
   request.set_page_size(5);

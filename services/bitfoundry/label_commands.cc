@@ -121,8 +121,10 @@ class Annotator {
     request.set_max_tasks(count);
     for (const std::string& sample : samples) request.add_samples(sample);
     v1::LeaseTasksResponse response;
-    runtime::Call call;
-    BF_TRY(runtime::FromGrpc(stub_->LeaseTasks(&call, request, &response)));
+    BF_TRY(WhileUnavailable([&] {
+      runtime::Call call;
+      return stub_->LeaseTasks(&call, request, &response);
+    }));
     return response;
   }
 

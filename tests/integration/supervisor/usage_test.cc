@@ -1,11 +1,18 @@
 // What the command line refuses before it asks any service.
+#include <arpa/inet.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
+
+#include "bitfoundry/v1/jobs.grpc.pb.h"
 
 namespace bitfoundry::cli {
 namespace {
@@ -36,6 +43,55 @@ TEST(Usage, AMistakeIsJsonWhereJsonWasAskedFor) {
     EXPECT_EQ(refusal.error["code"], "INVALID_ARGUMENT") << arguments;
     EXPECT_EQ(refusal.error["reason"], "USAGE") << arguments;
     EXPECT_NE(refusal.error["message"], "") << arguments;
+  }
+}
+
+// A port at which nobody is served yet.
+class NotYetADoor {
+ public:
+  NotYetADoor() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const int yes = 1;
+    setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    const bool listens = bind(socket_, generic, size) == 0 && listen(socket_, 1) == 0 &&
+                         getsockname(socket_, generic, &size) == 0;
+    EXPECT_TRUE(listens);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+  const std::string& address() const { return address_; }
+
+  // Waits until somebody has come, turns them away and leaves.
+  void TurnAway() {
+    close(accept(socket_, nullptr, nullptr));
+    close(socket_);
+  }
+
+ private:
+  const int socket_;
+  std::string address_;
+};
+
+TEST(Usage, TheFirstCallWaitsForADoorThatIsBeingStartedAgain) {
+  v1::Jobs::Service unrelated;  // a server must serve something
+  for (const auto& [command, variable] : {std::pair{"ingest person /dev/null", "BF_INGESTION"},
+                                          std::pair{"label person", "BF_LABELQUEUE"},
+                                          std::pair{"label person --all", "BF_LABELQUEUE"},
+                                          std::pair{"snapshot person", "BF_INGESTION"}}) {
+    NotYetADoor door;
+    setenv(variable, door.address().c_str(), 1);
+    auto answer = std::async(std::launch::async, Refused, command);
+    door.TurnAway();
+    const auto server = grpc::ServerBuilder()
+                            .AddListeningPort(door.address(), grpc::InsecureServerCredentials())
+                            .RegisterService(&unrelated)
+                            .BuildAndStart();
+    ASSERT_NE(server, nullptr) << door.address();
+    EXPECT_EQ(answer.get().error["code"], "UNIMPLEMENTED") << command;
+    unsetenv(variable);
   }
 }
 
