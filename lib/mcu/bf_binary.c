@@ -46,8 +46,29 @@ INLINE void ripple(uint32_t* plane, const uint32_t* end, uint32_t carry) {
   }
 }
 
+/* Returns the end of `to`. */
+KERNEL static uint32_t* copy(uint32_t* to, const uint32_t* from, uint32_t words) {
+  const uint32_t* end = from + words;
+  if (words & 1) *to++ = *from++;
+  while (from != end) {
+#ifdef __thumb__ /* gcc 12 would need ten instructions */
+    __asm__("ldmia %1!, {r2, r3}\n\tstmia %0!, {r2, r3}"
+            : "+l"(to), "+l"(from)::"r2", "r3", "memory");
+#else
+    *to++ = *from++;
+    *to++ = *from++;
+#endif
+  }
+  return to;
+}
+
+static uint32_t* fill(uint32_t* to, uint32_t words) {
+  for (; words > 0; --words) *to++ = 0;
+  return to;
+}
+
 /* How fast and lean count, for one group of 32 output channels: the bits in which a window differs
- * from the weights are added to the vertical counter from `counter` to `end`, of 7 planes or more.
+ * from the weights are added to the vertical counter from `counter` to `end`, of 11 planes or more.
  * Returns the weights of the next group. */
 typedef const uint32_t* count_op(const uint32_t* window, const uint32_t* weights, uint32_t words,
                                  uint32_t* counter, const uint32_t* end);
@@ -105,6 +126,7 @@ INLINE void add_eight(low_planes* low, const char* table, uint32_t even, uint32_
 /* Adds twelve carries of 8 to the planes above. */
 INLINE void add_eights(uint32_t* counter, const uint32_t* end, const uint32_t* eights) {
   uint32_t eight = counter[3], sixteen = counter[4], carries[3];
+#pragma GCC unroll 3
   for (uint32_t i = 0; i < 3; ++i) {
     const uint32_t a = add(&eight, eights[4 * i], eights[4 * i + 1]);
     const uint32_t b = add(&eight, eights[4 * i + 2], eights[4 * i + 3]);
@@ -112,9 +134,21 @@ INLINE void add_eights(uint32_t* counter, const uint32_t* end, const uint32_t* e
   }
   counter[3] = eight;
   counter[4] = sixteen;
-  const uint32_t a = add(&counter[5], carries[0], carries[1]);
-  const uint32_t b = add(&counter[5], carries[2], 0);
-  ripple(counter + 7, end, add(&counter[6], a, b));
+  uint32_t p5 = counter[5], p6 = counter[6];
+  const uint32_t a = add(&p5, carries[0], carries[1]);
+  const uint32_t b = add(&p5, carries[2], 0);
+  uint32_t carry = add(&p6, a, b);
+  counter[5] = p5;
+  counter[6] = p6;
+  const uint32_t p7 = counter[7], p8 = counter[8], p9 = counter[9], p10 = counter[10];
+  counter[7] = p7 ^ carry;
+  carry &= p7;
+  counter[8] = p8 ^ carry;
+  carry &= p8;
+  counter[9] = p9 ^ carry;
+  carry &= p9;
+  counter[10] = p10 ^ carry;
+  if (counter + 11 != end) ripple(counter + 11, end, carry & p10);
 }
 
 #define TRIPLES 0x38383838u /* bits 3 to 5 of each byte */
@@ -128,13 +162,13 @@ KERNEL static const uint32_t* count_fast(const uint32_t* window, const uint32_t*
     uint32_t eights[12];
     const uint32_t x = window[0], y = window[1], z = window[2];
     add_eight(&low, table, x << 3 & TRIPLES, x & TRIPLES, 0, eights);
-    FORGET(*eights);
     add_eight(&low, table + 512, y << 3 & TRIPLES, y & TRIPLES, 0, eights + 3);
     add_eight(&low, table + 1024, z << 3 & TRIPLES, z & TRIPLES, 0, eights + 6);
     add_eight(&low, table + 1536, (x >> 3 & 0x18181818) | (z >> 1 & 0x20202020),
               (y >> 3 & 0x18181818) | (z >> 2 & 0x20202020), 0, eights + 9);
     window += BLOCK;
     table += 2048;
+    FORGET(eights);
     add_eights(counter, end, eights);
   } while (window < last);
   counter[0] = low.ones;
@@ -160,13 +194,14 @@ INLINE uint32_t add_pair(uint32_t* ones, const uint32_t* pair, uint32_t x, uint3
   return a ^ (u & (a ^ old));
 }
 
-/* Adds eight inputs from bit 0 of x on; returns the carry of 8. */
-INLINE uint32_t add_pairs(low_planes* low, const uint32_t* pairs, uint32_t x, uint32_t changes) {
-  const uint32_t a = add_pair(&low->ones, pairs, x, changes, 0);
-  const uint32_t b = add_pair(&low->ones, pairs + 2, x, changes, 2);
+/* Adds eight inputs from `bit` of x on; returns the carry of 8. */
+INLINE uint32_t add_pairs(low_planes* low, const uint32_t* pairs, uint32_t x, uint32_t changes,
+                          const uint32_t bit) {
+  const uint32_t a = add_pair(&low->ones, pairs, x, changes, bit);
+  const uint32_t b = add_pair(&low->ones, pairs + 2, x, changes, bit + 2);
   const uint32_t ab = add(&low->twos, a, b);
-  const uint32_t c = add_pair(&low->ones, pairs + 4, x, changes, 4);
-  const uint32_t d = add_pair(&low->ones, pairs + 6, x, changes, 6);
+  const uint32_t c = add_pair(&low->ones, pairs + 4, x, changes, bit + 4);
+  const uint32_t d = add_pair(&low->ones, pairs + 6, x, changes, bit + 6);
   const uint32_t cd = add(&low->twos, c, d);
   return add(&low->fours, ab, cd);
 }
@@ -178,9 +213,11 @@ KERNEL static const uint32_t* count_lean(const uint32_t* window, const uint32_t*
   do {
     const uint32_t x = *window++, changes = x ^ x >> 1;
     uint32_t eights[4];
-    for (uint32_t i = 0; i < 4; ++i, pairs += 8) {
-      eights[i] = add_pairs(&low, pairs, x >> 8 * i, changes >> 8 * i);
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < 4; ++i) {
+      eights[i] = add_pairs(&low, pairs + 8 * i, x, changes, 8 * i);
     }
+    pairs += BF_WORD;
     const uint32_t a = add(&eight, eights[0], eights[1]);
     const uint32_t b = add(&eight, eights[2], eights[3]);
     ripple(counter + 5, end, add(&sixteen, a, b));
@@ -316,7 +353,8 @@ static void* vertical_bits(const bf_layer* layer, const uint32_t* window, uint32
   (void)skip;
   for (uint32_t first = 0; first < layer->out_channels; first += BF_WORD) {
     uint32_t counter[MAX_PLANES];
-    for (uint32_t p = 0; p < planes; ++p) counter[p] = *level++;
+    copy(counter, level, planes);
+    level += planes;
     weights = count(window, weights, words, counter, counter + planes);
     *bits++ = counter[planes - 1];
   }
@@ -374,16 +412,6 @@ static void* rows_ints(const bf_layer* layer, const uint32_t* window, uint32_t w
 
 /* ---- Windows ---- */
 
-static uint32_t* copy(uint32_t* to, const uint32_t* from, uint32_t words) {
-  for (; words > 0; --words) *to++ = *from++;
-  return to;
-}
-
-static uint32_t* fill(uint32_t* to, uint32_t words) {
-  for (; words > 0; --words) *to++ = 0;
-  return to;
-}
-
 static uint32_t window_words(const bf_layer* layer) {
   return (uint32_t)layer->kernel_height * layer->kernel_width * bf_words(layer->in_channels);
 }
@@ -397,18 +425,22 @@ static void fill_block(const bf_layer* layer, uint32_t* window) {
 }
 
 /* Copies the window at (top, left) of the map; what lies outside is 0. */
-static void gather(const bf_layer* layer, const uint32_t* map, int32_t top, int32_t left,
-                   uint32_t* window) {
+KERNEL static void gather(const bf_layer* layer, const uint32_t* map, int32_t top, int32_t left,
+                          uint32_t* window) {
   const int32_t pixel = (int32_t)bf_words(layer->in_channels), width = layer->in_width;
   const int32_t right = left + layer->kernel_width;
-  const int32_t from = left < 0 ? 0 : left, to = right > width ? width : right;
-  for (int32_t y = top; y < top + layer->kernel_height; ++y) {
+  const int32_t from = left < 0 ? 0 : left, to = right < width ? right : width;
+  const uint32_t before = (uint32_t)((from - left) * pixel),
+                 inside = (uint32_t)((to - from) * pixel);
+  const uint32_t after = (uint32_t)((right - to) * pixel);
+  int32_t row = (top * width + from) * pixel;
+  for (int32_t y = top; y < top + layer->kernel_height; ++y, row += width * pixel) {
     if ((uint32_t)y >= layer->in_height) {
-      window = fill(window, (uint32_t)(layer->kernel_width * pixel));
+      window = fill(window, before + inside + after);
     } else {
-      window = fill(window, (uint32_t)((from - left) * pixel));
-      window = copy(window, map + (y * width + from) * pixel, (uint32_t)((to - from) * pixel));
-      window = fill(window, (uint32_t)((right - to) * pixel));
+      if (before > 0) window = fill(window, before);
+      window = copy(window, map + row, inside);
+      if (after > 0) window = fill(window, after);
     }
   }
 }

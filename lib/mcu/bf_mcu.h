@@ -124,7 +124,7 @@ uint32_t bf_winner(const int32_t* logits, uint32_t classes);
  * rows: the weights as they are; on cores with Helium (M55) the fastest.
  *   weights: uint32_t [out_channels][words].
  *
- * levels of fast and lean to bits: uint32_t [G][planes], where planes = 1 + n, n = 6 or more and
+ * levels of fast and lean to bits: uint32_t [G][planes], where planes = 1 + n, n = 10 or more and
  *   2^n > K: plane p, bit i is bit p of 2^n - 1 - threshold, of output channel 32 * group + i, for
  *   thresholds clipped to [-1, K]; K beyond the channels. To ints: `levels` is NULL, `planes`
  * holds. levels of rows to bits: int32_t [out_channels], the thresholds.

@@ -64,7 +64,7 @@ std::array<Input, 3> Triple(uint32_t q, uint32_t k) {
 }  // namespace
 
 uint32_t Planes(uint32_t bits) {
-  return 1 + std::max(6U, static_cast<uint32_t>(std::bit_width(bits)));
+  return 1 + std::max(10U, static_cast<uint32_t>(std::bit_width(bits)));
 }
 
 std::vector<uint32_t> PackFast(std::span<const uint32_t> rows, uint32_t channels) {
