@@ -180,11 +180,11 @@ FoldedConvolution FoldConvolution(const Checkpoint& checkpoint, const Convolutio
     }
   }
   c.mean = Doubles(tensor("mean"));
-  const bool from_stream = checkpoint.recipe.residual && index > 0;
+  const bool residual = checkpoint.recipe.residual;
   for (const double var : Doubles(tensor("var"))) {
-    c.inv.push_back(1 / std::sqrt(std::max(var, 0.0) + NormEpsilon(from_stream)));
+    c.inv.push_back(1 / std::sqrt(std::max(var, 0.0) + NormEpsilon(residual, index == 0)));
   }
-  if (from_stream) c.offset = Doubles(tensor("offset"));
+  if (residual && index > 0) c.offset = Doubles(tensor("offset"));
   c.gamma = Doubles(tensor("gamma"));
   c.beta = Doubles(tensor("beta"));
   return c;

@@ -1,7 +1,6 @@
 // Private to lib/bnn: a trained network in numbers that no longer change, and from there, packed.
 //
-// A convolution gives an integer sum `acc`, of which ReLU may cut what is negative; batch norm
-// makes
+// A convolution gives an integer sum `acc`, or with ReLU max(acc, 0); batch norm makes of it
 //   y = ((acc * scale - mean) * inv) * gamma + beta                      (float64, in this order)
 //
 // In a chain of signs the output bit is 1 (which stands for -1) where y < 0. With scale > 0 and
@@ -25,10 +24,14 @@
 
 namespace bitfoundry::bnn {
 
-// Added to the variance, in training too. Sums of signs are whole numbers with a variance of about
-// K; where a stream adds them up, 1 keeps a channel that hardly varies (ReLU makes such) from being
-// blown up until it takes the range of all others.
-constexpr double NormEpsilon(bool into_stream) { return into_stream ? 1 : 1e-5; }
+// Added to the variance, in training too. A stream has no room for a channel that hardly varies
+// (ReLU makes such) to be blown up, because all share its unit. Hence what is little beside the
+// usual variance: of sums of signs, whole numbers, about their count; of the stem's, in units of
+// 128 grey levels, about a tenth.
+constexpr double NormEpsilon(bool residual, bool is_stem) {
+  if (!residual) return 1e-5;
+  return is_stem ? 1e-3 : 1;
+}
 inline constexpr int32_t kInputMean = 128;  // subtracted from every pixel
 inline constexpr double kInputUnit = 128;   // then divided by, in training
 

@@ -48,7 +48,8 @@ struct Quantize8Ste : torch::autograd::Function<Quantize8Ste> {
 at::Tensor Skip(const Convolution& c, at::Tensor stream) {
   if (!c.HasSkip()) return {};
   if (c.stride == 2) stream = at::avg_pool2d(stream, 2);
-  return stream.repeat({1, c.channels / stream.size(1), 1, 1});
+  const int64_t times = c.channels / stream.size(1);
+  return times == 1 ? stream : stream.repeat({1, times, 1, 1});
 }
 
 }  // namespace
@@ -103,7 +104,7 @@ at::Tensor Model::Forward(at::Tensor x) {
     x = at::conv2d(x, weight, {}, layer.shape.stride);
     if (relu_) x = at::relu(x);
     x = at::batch_norm(x, layer.gamma, layer.beta, layer.mean, layer.var, /*training=*/true,
-                       kNormMomentum, NormEpsilon(residual_ && !is_stem), /*cudnn_enabled=*/false);
+                       kNormMomentum, NormEpsilon(residual_, is_stem), /*cudnn_enabled=*/false);
     if (skip.defined()) x = x + skip;
     if (layer.shape.pool) x = at::max_pool2d(x, 2);  // before sign: the same bits, better gradients
     if (!residual_) x = SignSte::apply(x);

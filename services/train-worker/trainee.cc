@@ -133,6 +133,9 @@ Result<std::vector<packed::File>> Pack(const snapshot::Snapshot& data, const Ima
     const auto from = test.pixels.begin() + static_cast<std::ptrdiff_t>(i * size);
     golden.emplace_back(from, from + static_cast<std::ptrdiff_t>(size));
   }
+  Log(Level::kInfo, "exported",
+      {{"verified_images", std::to_string(exported.verified)},
+       {"stream_unit", std::to_string(exported.stream_unit)}});
   provenance.verified_images = exported.verified;
   provenance.logit_scale = exported.logit_scale;
   return packed::MakeBundle(model, golden, provenance);
