@@ -20,6 +20,7 @@ const std::map<std::string, Names> kRooms = {
     {"base", {}},
     {"mcu", {}},
     {"packed", {"base"}},
+    {"saliency", {"packed"}},
     {"emulate", {"packed"}},
     {"images", {"base"}},
     {"stats", {"base"}},
