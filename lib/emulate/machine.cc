@@ -27,6 +27,7 @@ struct Region {
 // A machine of QEMU.
 struct Board {
   const char* machine;
+  const char* processor;
   Region flash;
   Region ram;
   const char* stack_bytes;
@@ -40,44 +41,42 @@ struct Target {
   std::vector<Board> boards;  // smallest first; the last is the largest there is
 };
 
-// Addresses and sizes are those of QEMU's source, hw/arm and hw/riscv. The micro:bit's processor is
-// a Cortex-M0: it has the instructions of the M0+, ARMv6-M. What does not fit its 16 KiB of RAM
-// runs on the Cortex-M3 of mps2-an385: ARMv7-M executes ARMv6-M code instruction by instruction,
-// and start.c makes it trap unaligned accesses, as ARMv6-M does.
+// Addresses and sizes are those of QEMU's source, hw/arm and hw/riscv.
 const std::vector<Target>& Targets() {
-  static const Board kMps2M3 = {"mps2-an385", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"};
+  static const Board kMps2M3 = {
+      "mps2-an385", "Cortex-M3", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"};
   static const std::vector<Target> kTargets = {
       {Core::kM0Plus,
        "m0plus",
        false,
        {"-mcpu=cortex-m0plus", "-mthumb"},
-       {{"microbit", {"0x0", "256K"}, {"0x20000000", "16K"}, "2K"}, kMps2M3}},
+       {{"microbit", "Cortex-M0", {"0x0", "256K"}, {"0x20000000", "16K"}, "2K"}, kMps2M3}},
       {Core::kM3, "m3", false, {"-mcpu=cortex-m3", "-mthumb"}, {kMps2M3}},
       {Core::kM4,
        "m4",
        false,
        {"-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"},
-       {{"mps2-an386", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"}}},
+       {{"mps2-an386", "Cortex-M4", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"}}},
       {Core::kM7,
        "m7",
        false,
        {"-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-d16"},
-       {{"mps2-an500", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"}}},
+       {{"mps2-an500", "Cortex-M7", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"}}},
       {Core::kM33,
        "m33",
        false,
        {"-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"},
-       {{"mps2-an505", {"0x10000000", "4M"}, {"0x38000000", "4M"}, "16K"}}},
+       {{"mps2-an505", "Cortex-M33", {"0x10000000", "4M"}, {"0x38000000", "4M"}, "16K"}}},
       {Core::kM55,
        "m55",
        false,
        {"-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"},
-       {{"mps3-an547", {"0x10000000", "512K"}, {"0x30000000", "512K"}, "16K"}}},
+       {{"mps3-an547", "Cortex-M55", {"0x10000000", "512K"}, {"0x30000000", "512K"}, "16K"}}},
       {Core::kRv32,
        "rv32imc",
        true,
        {"-march=rv32imc", "-mabi=ilp32", "-mno-relax"},
-       {{"virt", {"0x80000000", "4M"}, {"0x80400000", "4M"}, "16K"}}},
+       {{"virt", "rv32", {"0x80000000", "4M"}, {"0x80400000", "4M"}, "16K"}}},
   };
   return kTargets;
 }
@@ -206,11 +205,11 @@ Status Link(const Bench& bench, const Board& board) {
 }
 
 // On the first board that it fits.
-Result<std::string> LinkForABoard(const Bench& bench) {
+Result<Board> LinkForABoard(const Bench& bench) {
   Status linked;
   for (const Board& board : bench.target.boards) {
     linked = Link(bench, board);
-    if (linked.ok()) return board.machine;
+    if (linked.ok()) return board;
     if (linked.reason() != "DOES_NOT_FIT") return linked;
   }
   return linked;
@@ -297,7 +296,9 @@ Result<Outcome> BuildAndRun(Core core, const Program& program, std::chrono::seco
   BF_TRY(WriteFiles(bench));
   BF_TRY(Compile(bench));
   Outcome outcome;
-  outcome.machine = BF_TRY(LinkForABoard(bench));
+  const Board board = BF_TRY(LinkForABoard(bench));
+  outcome.machine = board.machine;
+  outcome.processor = board.processor;
   BF_TRY(Emulate(bench, outcome));
   return outcome;
 }

@@ -20,6 +20,11 @@ enum class Core { kM0Plus, kM3, kM4, kM7, kM33, kM55, kRv32 };
 inline constexpr std::array kCores = {Core::kM0Plus, Core::kM3,  Core::kM4,  Core::kM7,
                                       Core::kM33,    Core::kM55, Core::kRv32};
 
+// QEMU has no Cortex-M0+: its programs run on a micro:bit's Cortex-M0, which has the same
+// instruction set, ARMv6-M; and, what does not fit into 16 KiB of RAM, on a Cortex-M3, which
+// executes ARMv6-M code instruction by instruction and is told to trap the unaligned accesses that
+// ARMv6-M traps.
+//
 // "m0plus", "m3", "m4", "m7", "m33", "m55", "rv32imc".
 std::string_view Name(Core core);
 
@@ -41,6 +46,7 @@ struct Outcome {
   std::vector<uint64_t> regions;  // instructions between markers, in the order they ran
   uint64_t total = 0;             // instructions from reset to the end
   std::string machine;            // QEMU's name of it
+  std::string processor;          // that it has: for "m0plus" a Cortex-M0, or a Cortex-M3
 };
 
 // Builds and runs it.

@@ -59,6 +59,7 @@ void AddFactoryCommands(CLI::App& app, Shell& shell);   // up, down, status
 void AddDataCommands(CLI::App& app, Shell& shell);      // project, ingest, snapshot
 void AddLabelCommands(CLI::App& app, Shell& shell);     // autolabel, label
 void AddModelCommands(CLI::App& app, Shell& shell);     // train, cancel, models, artefact, ...
+void AddEmulateCommand(CLI::App& app, Shell& shell);    // emulate
 void AddVerdictCommands(CLI::App& app, Shell& shell);   // evaluate, verdict
 void AddOperatorCommands(CLI::App& app, Shell& shell);  // migrate, jobs
 

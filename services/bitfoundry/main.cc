@@ -54,6 +54,7 @@ int main(int argc, char** argv) try {
   cli::AddDataCommands(app, shell);
   cli::AddLabelCommands(app, shell);
   cli::AddModelCommands(app, shell);
+  cli::AddEmulateCommand(app, shell);
   cli::AddVerdictCommands(app, shell);
   cli::AddOperatorCommands(app, shell);
 

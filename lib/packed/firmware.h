@@ -1,0 +1,61 @@
+// A packed network as C for a microcontroller: what a firmware engineer drops into a build.
+//
+//   model.h, model.c   the network as constants for the runtime's kernels
+//   example.c          how to call it
+//   bf_mcu.h, bf_*.c   the runtime (lib/mcu), the same for every network
+//
+// A binary layer has a choice of kernels, of which bf_mcu.h says what each does: `fast` takes 5.3
+// times the flash of `lean` and fewer instructions; `rows` is the smallest where channels are no
+// multiple of 32, and on cores with Helium the fastest too.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "packed/bundle.h"
+#include "packed/network.h"
+#include "packed/plan.h"
+
+namespace bitfoundry::packed {
+
+enum class Kernel { kRows, kLean, kFast };
+std::string_view Name(Kernel kernel);  // "rows", "lean", "fast"
+
+// What a kernel would cost a layer.
+struct KernelCost {
+  Kernel kernel = Kernel::kRows;
+  uint64_t flash_bytes = 0;   // of weights, thresholds, scales and biases
+  uint64_t instructions = 0;  // of one image; an estimate, to choose by: `emulate` counts
+};
+
+struct FirmwareLayer {
+  uint64_t flash_bytes = 0;
+  std::vector<KernelCost> kernels;  // of a binary layer: the chosen one first; else empty
+};
+
+struct FirmwareOptions {
+  std::string name = "model";        // of files, of the bf_model, and in capitals of the macros
+  std::vector<std::string> classes;  // names, for the example; may be empty
+  bool helium = false;               // for a core with Helium, like the M55
+  uint64_t flash_bytes = std::numeric_limits<uint64_t>::max();  // that constants may take
+};
+
+struct Firmware {
+  std::vector<File> files;
+  std::vector<FirmwareLayer> layers;
+  uint64_t flash_bytes = 0;  // of all constants; the runtime's code comes on top
+  Plan plan;                 // where each layer's output lies in the arena
+  uint64_t arena_bytes = 0;  // with the scratch, which lies behind the plan's
+};
+
+// Chooses kernels within the budget: every layer begins with its smallest, then those that save the
+// most instructions per byte are taken until no other fits.
+//
+// Errors: those of Describe(); kInvalidArgument BAD_NAME, where the name is no identifier of C in
+// lower case; kFailedPrecondition DOES_NOT_FIT, where the smallest kernels exceed the budget.
+Result<Firmware> MakeFirmware(const Network& network, const FirmwareOptions& options);
+
+}  // namespace bitfoundry::packed
