@@ -61,6 +61,17 @@ Answer FromRow(const pqxx::row& row) {
 
 }  // namespace
 
+Status CheckAnnotator(const std::string& name) {
+  const bool control = std::any_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+  });
+  if (!name.empty() && name.size() <= 128 && !control && !name.starts_with("teacher:")) {
+    return Status();
+  }
+  return {Code::kInvalidArgument, "ANNOTATOR_INVALID",
+          "annotator: use 1 to 128 bytes without control characters, not beginning with teacher:"};
+}
+
 Result<bool> Answers::Add(const Answer& answer) {
   std::optional<std::string> refusal, evidence;
   if (answer.refusal.has_value()) refusal = NameOf(kRefusals, *answer.refusal);

@@ -32,6 +32,10 @@ struct Answer {
   bool surplus = false;              // came when the task's slot had gone to somebody else
 };
 
+// Whether a person may go by that name: 1 to 128 bytes without control characters, and not that of
+// a teacher, whom it would keep from answering. Errors: kInvalidArgument, ANNOTATOR_INVALID.
+Status CheckAnnotator(const std::string& name);
+
 class Answers {
  public:
   explicit Answers(db::Tx& tx) : tx_(tx) {}

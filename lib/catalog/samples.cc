@@ -102,7 +102,9 @@ Status CheckTags(const std::map<std::string, std::string>& tags) {
   for (const auto& [name, value] : tags) {
     // The length first: a std::regex overflows the stack on long text.
     if (name.size() > 32 || !std::regex_match(name, key)) {
-      return wrong("tag '" + name.substr(0, 64) + "': a key is a-z, then up to 31 of a-z 0-9 _");
+      const std::string size = "of " + std::to_string(name.size()) + " bytes";  // uncut: it is text
+      return wrong("tag " + (name.size() > 32 ? size : "'" + name + "'") +
+                   ": a key is a-z, then up to 31 of a-z 0-9 _");
     }
     if (value.size() > 128) return wrong("tag '" + name + "' has more than 128 bytes");
   }

@@ -128,6 +128,16 @@ Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_b
   return bytes;
 }
 
+const CLI::Validator& Utf8Text() {
+  static const CLI::Validator validator(
+      [](const std::string& text) {
+        const size_t at = FirstNotUtf8(text);
+        return at == text.size() ? "" : "not UTF-8 at byte " + std::to_string(at);
+      },
+      "");
+  return validator;
+}
+
 Result<std::string> ReadSuite(const std::filesystem::path& path) {
   constexpr uint64_t kMaxSuiteBytes = 256 << 10;
   std::string text = BF_TRY(ReadFile(path, kMaxSuiteBytes));

@@ -78,6 +78,9 @@ std::string NewRequestId();
 // A whole file. Errors: kNotFound; kFailedPrecondition above `limit_bytes`.
 Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes);
 
+// For options that travel as text, which the doors would refuse without saying which it was.
+const CLI::Validator& Utf8Text();
+
 // A suite of data unit tests. Errors: as ReadFile; kInvalidArgument SUITE_INVALID where it is not
 // UTF-8, which the doors would refuse without saying where.
 Result<std::string> ReadSuite(const std::filesystem::path& path);

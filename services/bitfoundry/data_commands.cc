@@ -403,16 +403,19 @@ void AddIngest(CLI::App& app, Shell& shell) {
       o, Ingest);
   ingest->add_option("PROJECT", o->project)->required();
   ingest->add_option("PATH", o->paths, "Image files, folders, or one video")->required();
-  ingest->add_option("--camera", o->camera, "What it was taken with");
-  ingest->add_option("--session", o->session, "Samples of one session are not independent");
+  ingest->add_option("--camera", o->camera, "What it was taken with")->check(Utf8Text());
+  ingest->add_option("--session", o->session, "Samples of one session are not independent")
+      ->check(Utf8Text());
   ingest->add_option("--part", o->part, "train | test, for good; test labels come from people only")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
-  ingest->add_option("--tag", o->tags, "key=value, on every sample; repeat for more");
+  ingest->add_option("--tag", o->tags, "key=value, on every sample; repeat for more")
+      ->check(Utf8Text());
   ingest->add_option("--labels", o->labels,
                      "CSV: name,label[,x,y,width,height]; a name is a path as\n"
                      "given to PATH, or relative to the folder given");
   ingest->add_option("--annotator", o->annotator, "Who says what --labels says")
+      ->check(Utf8Text())
       ->capture_default_str();
   ingest->add_flag("--video", o->video, "PATH is a video; its frames are the images");
   ingest->add_option("--from", o->from, "First frame")->capture_default_str();
@@ -439,6 +442,7 @@ void AddDataCommands(CLI::App& app, Shell& shell) {
           CreateProject);
   command->add_option("NAME", create->name, "a-z, 0-9, - and _")->required();
   command->add_option("--classes", create->classes, "In order: class 0, class 1, ...")
+      ->check(Utf8Text())
       ->required()
       ->delimiter(',');
   command->add_option("--input", create->input, "height x width x channels (1 gray, 3 RGB)")

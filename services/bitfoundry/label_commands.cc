@@ -378,6 +378,7 @@ void AddLabelCommands(CLI::App& app, Shell& shell) {
                 "bitfoundry label person --annotator maria", label, LabelTasks);
   command->add_option("PROJECT", label->project)->required();
   command->add_option("--annotator", label->annotator, "Who you are; kept with every answer")
+      ->check(Utf8Text())
       ->capture_default_str();
   command->add_flag("--all", label->all,
                     "First ask about every sample that has no label: to do without a teacher");

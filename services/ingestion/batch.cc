@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "catalog/answers.h"
 #include "catalog/requests.h"
 #include "images/codec.h"
 #include "runtime/stream.h"
@@ -23,12 +24,7 @@ Result<std::optional<Said>> ReadSaid(const catalog::Project& project, const v1::
     return Status(Code::kInvalidArgument, "LABEL_INVALID",
                   "the project has no class '" + start.label() + "'");
   }
-  // A person who went by a teacher's name would keep the teacher from answering.
-  if (start.annotator().empty() || start.annotator().size() > 128 ||
-      start.annotator().starts_with("teacher:")) {
-    return Status(Code::kInvalidArgument, "ANNOTATOR_INVALID",
-                  "a label needs an annotator of 1 to 128 bytes, not beginning with teacher:");
-  }
+  BF_TRY(catalog::CheckAnnotator(start.annotator()));
   return std::optional<Said>({static_cast<int>(at - project.classes.begin()), start.annotator()});
 }
 

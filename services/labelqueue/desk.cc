@@ -14,18 +14,6 @@ namespace {
 using catalog::Answer;
 using Tags = std::map<std::string, std::string>;
 
-// A person who went by a teacher's name would keep the teacher from answering.
-Status CheckAnnotator(const std::string& name) {
-  const bool control = std::any_of(name.begin(), name.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-  });
-  if (!name.empty() && name.size() <= 128 && !control && !name.starts_with("teacher:")) {
-    return Status();
-  }
-  return {Code::kInvalidArgument, "ANNOTATOR_INVALID",
-          "annotator: use 1 to 128 bytes without control characters, not beginning with teacher:"};
-}
-
 Result<bool> HandIn(db::Tx& tx, const Slip& slip, Answer answer, const Tags& tags) {
   const auto [sample_id, surplus] = BF_TRY(catalog::Tasks(tx).HandIn(
       slip.lease, slip.annotator, /*answered=*/answer.class_index.has_value()));
@@ -58,7 +46,7 @@ Result<bool> HandIn(db::Tx& tx, const Slip& slip, Answer answer, const Tags& tag
 
 Result<Desk::Handout> Desk::Lease(const std::string& project, const std::string& annotator,
                                   int max_tasks, const std::vector<std::string>& samples) {
-  BF_TRY(CheckAnnotator(annotator));
+  BF_TRY(catalog::CheckAnnotator(annotator));
   if (max_tasks < 0 || max_tasks > kMaxTasks) {
     return Status(Code::kInvalidArgument, "MAX_TASKS",
                   "max_tasks is 0 (for 1) to " + std::to_string(kMaxTasks));
@@ -105,7 +93,7 @@ Result<bool> Desk::Skip(const Slip& slip, catalog::Refusal reason) {
 
 Result<bool> Desk::Record(const Slip& slip, const char* method, const Answer& answer,
                           const Tags& tags) {
-  BF_TRY(CheckAnnotator(slip.annotator));
+  BF_TRY(catalog::CheckAnnotator(slip.annotator));
   Answer signed_answer = answer;
   signed_answer.annotator = slip.annotator;
   const std::string surplus = BF_TRY(database_.Transact([&](db::Tx& tx) {

@@ -104,6 +104,14 @@ TEST(Usage, AnInputShapeIsReadToItsEnd) {
   }
 }
 
+TEST(Usage, AnOptionThatIsNotUtf8IsNamed) {
+  for (const char* option : {"--camera", "--session", "--annotator", "--tag"}) {
+    const Refusal refusal = Refused(std::string("ingest person / ") + option + " caf\xE9");
+    EXPECT_EQ(refusal.code, 2);
+    EXPECT_EQ(refusal.error["message"], std::string(option) + ": not UTF-8 at byte 3");
+  }
+}
+
 TEST(Usage, ASuiteThatIsNotUtf8IsRefusedWithThePlace) {
   std::string folder = "/tmp/bf_usage_XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
