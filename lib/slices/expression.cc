@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <optional>
+#include <limits>
 #include <string_view>
 
 #include "slices/nearest.h"
@@ -14,8 +14,6 @@ namespace {
 Status Invalid(const Origin& at, const std::string& message) {
   return Status(Code::kInvalidArgument, "SLICE_INVALID", at.ToString() + ": " + message);
 }
-
-Truth ToTruth(bool value) { return value ? Truth::kTrue : Truth::kFalse; }
 
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -56,12 +54,14 @@ class Lexer {
     token.at = at_;
     if (rest_.empty()) return token;
     const char c = rest_.front();
-    if (IsLetter(c))
+    if (IsLetter(c)) {
       return Take(Token::kWord, [](char d) { return IsLetter(d) || IsDigit(d) || d == '.'; });
+    }
     if (c == '"' || c == '\'') return Text(c);
-    if (IsDigit(c) || c == '-' || c == '.') return Number();
-    for (const std::string_view sign :
-         {"&&", "||", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ","}) {
+    const bool dots = rest_.starts_with("..");
+    if ((IsDigit(c) || c == '-' || c == '.') && !dots) return Number();
+    for (const std::string_view sign : {"..<", "..", "&&", "||", "==", "!=", "<=", ">=", "<", ">",
+                                        "!", "(", ")", "[", "]", ","}) {
       if (!rest_.starts_with(sign)) continue;
       token.kind = Token::kSign;
       token.text = sign;
@@ -79,9 +79,10 @@ class Lexer {
     Token token;
     token.kind = kind;
     token.at = at_;
-    const auto* end = std::find_if_not(rest_.begin(), rest_.end(), belongs);
-    token.text = std::string(rest_.begin(), end);
-    Advance(token.text.size());
+    size_t size = 0;
+    while (size < rest_.size() && belongs(rest_[size]) && rest_.substr(size, 2) != "..") ++size;
+    token.text = rest_.substr(0, size);
+    Advance(size);
     return token;
   }
 
@@ -152,6 +153,8 @@ class Parser {
  private:
   using Kind = Expression::Kind;
   using Node = Expression::Node;
+  using Number = Expression::Number;
+  using Range = Expression::Range;
   using Source = Expression::Source;
 
   Result<size_t> Any() {
@@ -202,7 +205,7 @@ class Parser {
     ++next_;
     if (word.text == "true" || word.text == "false") {
       Node node;
-      node.constant = ToTruth(word.text == "true");
+      node.constant = word.text == "true";
       return Add(std::move(node));
     }
     if (word.text == "has_tag") return HasTag();
@@ -255,52 +258,141 @@ class Parser {
 
   Result<size_t> Comparison(Node node) {
     const Token compare = Peek();
-    const bool number = node.source == Source::kAttribute;
-    if (compare.kind == Token::kWord && compare.text == "in") {
-      ++next_;
-      BF_TRY(Expect("["));
-      do {
-        BF_TRY(Literal(node));
-      } while (Accept(","));
-      BF_TRY(Expect("]"));
-      node.kind = Kind::kOneOf;
-      return Add(std::move(node));
-    }
     const bool equality = compare.Is("==") || compare.Is("!=");
     const bool order = compare.Is("<") || compare.Is("<=") || compare.Is(">") || compare.Is(">=");
-    if (!equality && !order) {
-      return Invalid(compare.at, std::string("expected ") +
-                                     (number ? "==, !=, <, <=, >, >= or in" : "==, != or in") +
-                                     ", found " + compare.Name() + Hint());
-    }
-    if (order && !number) {
+    const bool in = compare.kind == Token::kWord && compare.text == "in";
+    if (!equality && !order && !in) {
       return Invalid(compare.at,
-                     "text has no order: '" + compare.text + "' is for attr.*; use ==, != or in");
+                     std::string("expected ") +
+                         (IsText(node) ? "==, != or in" : "==, !=, <, <=, >, >= or in") +
+                         ", found " + compare.Name() + Hint());
     }
     ++next_;
-    BF_TRY(Literal(node));
+    if (order && IsText(node)) {
+      return Invalid(compare.at, "text has no order: '" + compare.text +
+                                     "' is for numbers; use ==, != or in" + AsNumber(node));
+    }
+    if (equality && IsOther(node.source, Peek())) {
+      ++next_;
+      node.kind = Kind::kAgree;
+    } else if (IsText(node) || (!order && !IsNumber(node) && IsTextNext())) {
+      BF_TRY(in ? Texts(node) : Text(node));
+      node.kind = Kind::kOneOf;
+    } else {
+      BF_TRY(in ? Ranges(node) : Bound(node, compare));
+      node.kind = Kind::kWithin;
+    }
     // a != b is !(a == b), a > b is !(a <= b), a >= b is !(a < b): unknown stays unknown.
-    node.kind = equality                              ? Kind::kOneOf
-                : compare.Is("<") || compare.Is(">=") ? Kind::kBelow
-                                                      : Kind::kAtMost;
     const bool negated = compare.Is("!=") || compare.Is(">") || compare.Is(">=");
     const size_t place = Add(std::move(node));
     return negated ? Not(place) : place;
   }
 
-  Status Literal(Node& node) {
+  // What meta.* is, unless it is one of these, is decided by what it is compared with.
+  static bool IsNumber(const Node& node) {
+    return node.source == Source::kAttribute ||
+           (node.source == Source::kMeta && node.name == "position");
+  }
+  static bool IsText(const Node& node) {
+    return node.source <= Source::kTag ||
+           (node.source == Source::kMeta && (node.name == "camera" || node.name == "session"));
+  }
+  bool IsTextNext() const { return tokens_[next_ + (Peek().Is("[") ? 1 : 0)].kind == Token::kText; }
+
+  static bool IsOther(Source source, const Token& value) {
+    return value.kind == Token::kWord &&
+           ((source == Source::kLabel && value.text == "prediction") ||
+            (source == Source::kPrediction && value.text == "label"));
+  }
+
+  static std::string AsNumber(const Node& node) {
+    return node.source == Source::kTag ? "; as a number it is meta." + node.name : "";
+  }
+
+  Status Texts(Node& node) {
+    BF_TRY(Expect("["));
+    do {
+      BF_TRY(Text(node));
+    } while (Accept(","));
+    return Expect("]");
+  }
+
+  Status Text(Node& node) {
     const Token value = Peek();
-    const bool number = node.source == Source::kAttribute;
-    if (value.kind != (number ? Token::kNumber : Token::kText)) {
-      return Invalid(value.at, std::string("expected a ") +
-                                   (number ? "number: attributes are numbers"
-                                           : "text in quotes: this field is text") +
-                                   "; found " + value.Name());
+    if (value.kind != Token::kText) {
+      return Invalid(value.at, "expected a text in quotes: this field is text; found " +
+                                   value.Name() +
+                                   (value.kind == Token::kNumber ? AsNumber(node) : ""));
     }
     ++next_;
-    if (number) node.numbers.push_back(value.number);
-    if (!number) node.texts.push_back(value.text);
+    node.texts.push_back(value.text);
     return Status();
+  }
+
+  Status Bound(Node& node, const Token& compare) {
+    Range range;
+    range.low = range.high = BF_TRY(NumberNext());
+    if (!compare.Is("==") && !compare.Is("!=")) {
+      range.low.value = -std::numeric_limits<double>::infinity();
+      range.low.is_quantile = false;
+    }
+    range.below_high = compare.Is("<") || compare.Is(">=");
+    node.ranges.push_back(range);
+    return Status();
+  }
+
+  Status Ranges(Node& node) {
+    if (!Accept("[")) return RangeNext(node, /*one_number=*/false);
+    do {
+      BF_TRY(RangeNext(node, /*one_number=*/true));
+    } while (Accept(","));
+    return Expect("]");
+  }
+
+  Status RangeNext(Node& node, bool one_number) {
+    const Origin at = Peek().at;
+    Range range;
+    range.low = range.high = BF_TRY(NumberNext());
+    range.below_high = Accept("..<");
+    if (range.below_high || Accept("..")) {
+      range.high = BF_TRY(NumberNext());
+    } else if (!one_number) {
+      return Invalid(Peek().at,
+                     "expected a range like 2..7 (with 7) or 2..<7 (without), or a set "
+                     "like [2, 7], found " +
+                         Peek().Name());
+    }
+    const double low = range.low.value;
+    const double high = range.high.value;
+    if (range.low.is_quantile == range.high.is_quantile &&
+        (low > high || (range.below_high && low == high))) {
+      return Invalid(at, "this range is empty");
+    }
+    node.ranges.push_back(range);
+    return Status();
+  }
+
+  Result<Number> NumberNext() {
+    const Token value = Peek();
+    if (value.kind == Token::kNumber) {
+      ++next_;
+      return Number{value.number};
+    }
+    if (value.kind != Token::kWord || value.text != "quantile") {
+      const bool near = value.kind == Token::kWord && !Nearest(value.text, {"quantile"}).empty();
+      return Invalid(value.at, "expected a number: this field is a number; found " + value.Name() +
+                                   (near ? "; did you mean 'quantile'?" : ""));
+    }
+    ++next_;
+    BF_TRY(Expect("("));
+    const Token share = Peek();
+    if (share.kind != Token::kNumber || !(share.number >= 0 && share.number <= 1)) {
+      return Invalid(
+          share.at, "expected a share between 0 and 1, like quantile(0.05), found " + share.Name());
+    }
+    ++next_;
+    BF_TRY(Expect(")"));
+    return Number{share.number, true};
   }
 
   const Token& Peek() const { return tokens_[next_]; }
@@ -369,6 +461,8 @@ Status Expression::Check(const Vocabulary& vocabulary) const {
         break;
       case Source::kMeta:
         BF_TRY(check(at, "capture fact", node.name, vocabulary.meta));
+        if (node.kind != Kind::kWithin) break;
+        BF_TRY(check(at, "numeric capture fact", node.name, vocabulary.numbers));
         break;
       case Source::kAttribute:
         BF_TRY(check(at, "attribute", node.name, vocabulary.attributes));
@@ -381,42 +475,6 @@ Status Expression::Check(const Vocabulary& vocabulary) const {
     }
   }
   return Status();
-}
-
-Truth Expression::Evaluate(const Row& row, size_t place) const {
-  const Node& node = nodes_[place];
-  switch (node.kind) {
-    case Kind::kConstant:
-      return node.constant;
-    case Kind::kNot:
-      return static_cast<Truth>(2 - static_cast<int>(Evaluate(row, node.left)));
-    case Kind::kAnd:
-      return std::min(Evaluate(row, node.left), Evaluate(row, node.right));
-    case Kind::kOr:
-      return std::max(Evaluate(row, node.left), Evaluate(row, node.right));
-    case Kind::kHasTag:
-      return ToTruth(row.tags->contains(node.name));
-    default:
-      break;
-  }
-  if (node.source == Source::kAttribute) {
-    const auto found = row.attributes->find(node.name);
-    if (found == row.attributes->end() || std::isnan(found->second)) return Truth::kUnknown;
-    const double value = found->second;
-    if (node.kind == Kind::kBelow) return ToTruth(value < node.numbers[0]);
-    if (node.kind == Kind::kAtMost) return ToTruth(value <= node.numbers[0]);
-    return ToTruth(std::find(node.numbers.begin(), node.numbers.end(), value) !=
-                   node.numbers.end());
-  }
-  const std::string* value = row.label;
-  if (node.source == Source::kPrediction) value = row.prediction;
-  if (node.source == Source::kTag || node.source == Source::kMeta) {
-    const auto& facts = node.source == Source::kTag ? *row.tags : *row.meta;
-    const auto found = facts.find(node.name);
-    value = found == facts.end() ? nullptr : &found->second;
-  }
-  if (value == nullptr) return Truth::kUnknown;
-  return ToTruth(std::find(node.texts.begin(), node.texts.end(), *value) != node.texts.end());
 }
 
 }  // namespace bitfoundry::slices

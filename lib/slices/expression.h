@@ -2,16 +2,30 @@
 //
 //   label == "person" && tag.motion == "away" && attr.box_height_px < 60
 //   !(meta.camera in ["door", "hall"]) || has_tag("occluded")
+//   label != prediction && meta.distance_m > 7 && attr.brightness <= quantile(0.05)
 //
 //   expression = conjunction { "||" conjunction }
 //   conjunction = term { "&&" term }
-//   term       = "!" term | "(" expression ")" | "true" | "false"
-//              | "has_tag" "(" string ")" | field ( compare literal | "in" "[" literal, ... "]" )
+//   term       = "!" term | "(" expression ")" | "true" | "false" | "has_tag" "(" text ")"
+//              | field ( compare value | "in" range | "in" "[" item { "," item } "]" )
 //   field      = "label" | "prediction" | "tag." name | "meta." name | "attr." name
 //   compare    = "==" | "!=" | "<" | "<=" | ">" | ">="
+//   item       = value | range
+//   value      = text | number | "quantile" "(" number ")" | "label" | "prediction"
+//   range      = value ( ".." | "..<" ) value
 //
-// attr.* are numbers, everything else is text, in 'single' or "double" quotes. Text has no order:
-// < is for attributes. There are no loops, so every evaluation ends.
+// text     label, prediction, tag.*, meta.camera, meta.session; values in 'single' or "double"
+//          quotes. Text has no order: it is compared with ==, != and in. label and prediction can
+//          also be compared with each other.
+// numbers  attr.*, meta.position. 2..7 holds both ends, 2..<7 all but the upper.
+// meta.*   what was recorded with the image: besides those named, every tag, as a number where it
+//          is compared with one (`bitfoundry ingest --tag distance_m=8.5`). A text that is not
+//          wholly a number has none.
+// quantile(q), 0 <= q <= 1: the nearest-rank quantile of the field it is compared with, over the
+//          rows the expression is evaluated on that have it: the least value that at least a share
+//          q of them does not exceed (and the least of all for q = 0).
+//
+// There are no loops, so every evaluation ends.
 //
 // Three values (Kleene's logic). A comparison with something that a sample does not have is neither
 // true nor false but unknown, and so is its negation; unknown && false is false, unknown || true is
@@ -21,33 +35,14 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "slices/columns.h"
 
 namespace bitfoundry::slices {
-
-enum class Truth : uint8_t { kFalse, kUnknown, kTrue };  // ordered: && is min, || is max
-
-// What an expression sees of one sample; it owns nothing. `prediction` is null where no model
-// answered.
-struct Row {
-  const std::string* label = nullptr;
-  const std::string* prediction = nullptr;
-  const std::map<std::string, std::string>* tags = nullptr;
-  const std::map<std::string, double>* attributes = nullptr;
-  const std::map<std::string, std::string>* meta = nullptr;
-};
-
-// The names that exist in a data set, each list sorted. A slice over any other is a mistake.
-struct Vocabulary {
-  std::vector<std::string> classes;
-  std::vector<std::string> tags;
-  std::vector<std::string> attributes;
-  std::vector<std::string> meta;
-};
 
 // Where the text of an expression begins, for messages: "suite.yaml:12:7: ...". Counted from 1.
 struct Origin {
@@ -56,6 +51,17 @@ struct Origin {
   int column = 1;
 
   std::string ToString() const;
+};
+
+// What an expression says of each row: row i is bit i % 64 of word i / 64; bits past the last row
+// are 0. A row that is possible and not certain is unknown.
+struct Selection {
+  std::vector<uint64_t> certain;   // true
+  std::vector<uint64_t> possible;  // true or unknown
+
+  size_t Count() const;
+  size_t Unknown() const;
+  std::vector<size_t> Rows() const;  // the certain ones, ascending
 };
 
 inline constexpr size_t kMaxExpressionBytes = 4096;
@@ -72,32 +78,42 @@ class Expression {
   // Errors: kInvalidArgument SLICE_INVALID, with the name's position and a suggestion.
   Status Check(const Vocabulary& vocabulary) const;
 
-  // `row`'s pointers other than `prediction` are set.
-  Truth Evaluate(const Row& row) const { return Evaluate(row, root_); }
+  // Where it holds. Names that `columns` lacks are missing in every row.
+  //
+  //   predictions  [columns.rows] places in columns.classes; or none: no model answered
+  Selection Select(const Columns& columns, std::span<const size_t> predictions = {}) const;
 
   const std::string& text() const { return text_; }
 
  private:
   friend class Parser;
+  class Evaluation;
 
   enum class Source : uint8_t { kLabel, kPrediction, kTag, kMeta, kAttribute };
-  enum class Kind : uint8_t { kConstant, kNot, kAnd, kOr, kHasTag, kOneOf, kBelow, kAtMost };
+  enum class Kind : uint8_t { kConstant, kNot, kAnd, kOr, kAgree, kHasTag, kOneOf, kWithin };
 
-  // One step of the tree; the fields that its kind needs are set. All other comparisons are these
-  // under a kNot.
+  struct Number {
+    double value = 0;  // or, of a quantile, its share
+    bool is_quantile = false;
+  };
+  struct Range {
+    Number low, high;
+    bool below_high = false;  // the upper end is not part of it
+  };
+
+  // One step of the tree; the fields that its kind needs are set. Every comparison is one of these,
+  // or one under a kNot: a number is compared by the ranges it lies in.
   struct Node {
     Kind kind = Kind::kConstant;
-    Truth constant = Truth::kTrue;
+    bool constant = true;
     size_t left = 0;  // of kNot, kAnd, kOr: places in nodes_
     size_t right = 0;
     Source source = Source::kLabel;
     std::string name;                // of the tag, meta or attribute
-    std::vector<std::string> texts;  // kOneOf of text
-    std::vector<double> numbers;     // kOneOf, kBelow, kAtMost of an attribute
+    std::vector<std::string> texts;  // kOneOf
+    std::vector<Range> ranges;       // kWithin
     Origin origin;                   // of the field's name
   };
-
-  Truth Evaluate(const Row& row, size_t node) const;
 
   std::string text_;
   std::vector<Node> nodes_;

@@ -1,38 +1,11 @@
 #include "services/evaluator/judge.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/digest.h"
 
 namespace bitfoundry::evaluator {
 namespace {
-
-// The facts of a row's capture, under the names that meta.* has.
-std::map<std::string, std::string> MetaOf(const snapshot::Row& row) {
-  return {{"camera", row.camera}, {"session", row.session}};
-}
-
-// Which rows are in the slice, and for how many that cannot be said.
-void Select(const slices::Expression& slice, const Evidence& evidence,
-            const std::vector<size_t>& predictions, Judged& judged) {
-  const auto& classes = evidence.data.classes;
-  int32_t unknown = 0;
-  for (size_t i = 0; i < evidence.rows.size(); ++i) {
-    const snapshot::Row& row = evidence.data.rows[evidence.rows[i]];
-    const std::map<std::string, std::string> meta = MetaOf(row);
-    slices::Row view;
-    view.label = &classes[static_cast<size_t>(row.class_index)];
-    view.prediction = &classes[predictions[i]];
-    view.tags = &row.tags;
-    view.attributes = &row.attributes;
-    view.meta = &meta;
-    const slices::Truth truth = slice.Evaluate(view);
-    if (truth == slices::Truth::kTrue) judged.members.push_back(i);
-    if (truth == slices::Truth::kUnknown) ++unknown;
-  }
-  judged.result.set_unknown_rows(unknown);
-}
 
 std::string DigestOfNames(const Evidence& evidence, const std::vector<size_t>& members) {
   std::vector<std::string> names;
@@ -122,7 +95,7 @@ void Decide(const DataTest& test, double alpha, stats::Count count, v1::TestResu
 }
 
 Judged JudgeTest(const Suite& suite, const DataTest& test, const Evidence& evidence,
-                 const slices::Vocabulary& vocabulary) {
+                 const slices::Columns& columns, const slices::Vocabulary& vocabulary) {
   const Slice& slice = suite.slices[test.slice];
   Judged judged;
   v1::TestResult& result = judged.result;
@@ -138,7 +111,11 @@ Judged JudgeTest(const Suite& suite, const DataTest& test, const Evidence& evide
 
   const auto& predictions = evidence.predictions.at(test.transform.text);
   const Status names = slice.expression.Check(vocabulary);
-  if (names.ok()) Select(slice.expression, evidence, predictions, judged);
+  if (names.ok()) {
+    const slices::Selection selected = slice.expression.Select(columns, predictions);
+    judged.members = selected.Rows();
+    result.set_unknown_rows(static_cast<int32_t>(selected.Unknown()));
+  }
   result.set_rows_digest(DigestOfNames(evidence, judged.members));
   const stats::Count count = CountRows(test, evidence, predictions, judged);
   result.set_n(static_cast<int32_t>(count.n));
@@ -173,23 +150,15 @@ std::vector<size_t> TestRows(const snapshot::Snapshot& data) {
 }
 
 slices::Vocabulary VocabularyOf(const snapshot::Snapshot& data, const std::vector<size_t>& rows) {
-  std::set<std::string> tags;
-  std::set<std::string> attributes;
-  for (const size_t i : rows) {
-    for (const auto& [name, value] : data.rows[i].tags) tags.insert(name);
-    for (const auto& [name, value] : data.rows[i].attributes) attributes.insert(name);
-  }
-  return {data.classes,
-          {tags.begin(), tags.end()},
-          {attributes.begin(), attributes.end()},
-          {"camera", "session"}};
+  return slices::Columns::Of(data, rows).Names();
 }
 
 std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence) {
-  const slices::Vocabulary vocabulary = VocabularyOf(evidence.data, evidence.rows);
+  const slices::Columns columns = slices::Columns::Of(evidence.data, evidence.rows);
+  const slices::Vocabulary vocabulary = columns.Names();
   std::vector<Judged> judged;
   for (const DataTest& test : suite.tests) {
-    judged.push_back(JudgeTest(suite, test, evidence, vocabulary));
+    judged.push_back(JudgeTest(suite, test, evidence, columns, vocabulary));
   }
   return judged;
 }

@@ -1,4 +1,4 @@
-// Writes what a fuzzer starts from:  fuzz_corpus model|bundle FOLDER
+// Writes what a fuzzer starts from:  fuzz_corpus model|bundle|expression FOLDER
 //
 // Small sound files with every operation, so that each byte of them is likely to be reached.
 #include <fstream>
@@ -8,12 +8,27 @@
 #include "packed/format.h"
 #include "tests/unit/packed/random_network.h"
 
-namespace bitfoundry::packed {
+namespace bitfoundry {
 namespace {
 
 void Write(const std::string& path, std::string_view bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
+
+int WriteExpressions(const std::string& folder) {
+  const std::vector<const char*> texts = {
+      "!(label == \"a\") && label != prediction || has_tag('t')",
+      "attr.u in [-1, quantile(0.5), 0..2, quantile(0)..<quantile(1e0)] && attr.v >= 0.5",
+      "meta.camera in ['c', \"d\\\"\"] && meta.position in 0..<4 || meta.t > 6.5 || tag.t != 'x'",
+      "(true && (false || !prediction in ['a', 'b']))"};
+  for (size_t i = 0; i < texts.size(); ++i) Write(folder + "/" + std::to_string(i), texts[i]);
+  return 0;
+}
+
+}  // namespace
+
+namespace packed {
+namespace {
 
 std::string_view Text(const std::vector<uint8_t>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -86,9 +101,12 @@ int WriteAll(const std::string& what, const std::string& folder) {
 }
 
 }  // namespace
-}  // namespace bitfoundry::packed
+}  // namespace packed
+}  // namespace bitfoundry
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  return bitfoundry::packed::WriteAll(argv[1], argv[2]);
+  const std::string what = argv[1];
+  if (what == "expression") return bitfoundry::WriteExpressions(argv[2]);
+  return bitfoundry::packed::WriteAll(what, argv[2]);
 }

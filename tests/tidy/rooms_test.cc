@@ -31,7 +31,7 @@ const std::map<std::string, Names> kRooms = {
     {"catalog", {"db"}},
     {"labels", {"catalog", "jobs", "stats"}},
     {"curation", {"catalog", "images", "stats"}},
-    {"slices", {"catalog"}},
+    {"slices", {"snapshot"}},
     {"bnn", {"packed"}},
     {"runtime", {"base"}},
 };

@@ -13,23 +13,28 @@ namespace {
 
 using testing::IsOk;
 
-struct Sample {
-  std::string label = "person";
-  std::map<std::string, std::string> tags = {{"motion", "away"}, {"truncated", "no"}};
-  std::map<std::string, double> attributes = {{"box_height_px", 48}, {"brightness", 0.25}};
-  std::map<std::string, std::string> meta = {{"camera", "door"}};
+enum class Truth { kFalse, kUnknown, kTrue };
 
-  Row ToRow() const { return {&label, nullptr, &tags, &attributes, &meta}; }
-};
+snapshot::Snapshot OneRow() {
+  snapshot::Snapshot data;
+  data.classes = {"no_person", "person"};
+  data.rows = {{.class_index = 1,
+                .camera = "door",
+                .session = "may",
+                .position = 12,
+                .tags = {{"motion", "away"}, {"distance_m", "7.5"}, {"reach", "7.5 m"}},
+                .attributes = {{"box_height_px", 48}, {"brightness", 0.25}}}};
+  return data;
+}
 
-Truth Eval(const std::string& text, const Row& row) {
+Truth Eval(const std::string& text, const snapshot::Snapshot& data = OneRow()) {
   const auto expression = Expression::Parse(text);
   EXPECT_THAT(expression, IsOk()) << text;
-  return expression.ok() ? expression->Evaluate(row) : Truth::kUnknown;
-}
-Truth Eval(const std::string& text) {
-  const Sample sample;
-  return Eval(text, sample.ToRow());
+  if (!expression.ok()) return Truth::kUnknown;
+  const Selection selected = expression->Select(Columns::Of(data, std::vector<size_t>{0}));
+  return selected.Count() == 1     ? Truth::kTrue
+         : selected.Unknown() == 1 ? Truth::kUnknown
+                                   : Truth::kFalse;
 }
 
 std::string ErrorOf(const std::string& text, const Origin& origin = {}) {
@@ -43,6 +48,7 @@ TEST(Expression, PicksByLabelTagAttributeAndCaptureFact) {
   EXPECT_EQ(Eval(R"(meta.camera in ["hall", "door"])"), Truth::kTrue);
   EXPECT_EQ(Eval(R"(attr.box_height_px in [47, 48.0])"), Truth::kTrue);
   EXPECT_EQ(Eval(R"(has_tag("motion") && !has_tag("pose"))"), Truth::kTrue);
+  EXPECT_EQ(Eval("meta.session != 'june'"), Truth::kTrue);
   EXPECT_EQ(Eval("true"), Truth::kTrue);
   EXPECT_EQ(Eval("false"), Truth::kFalse);
 }
@@ -55,6 +61,27 @@ TEST(Expression, OrdersNumbersWithTheEndsWhereTheyBelong) {
   EXPECT_EQ(Eval("attr.brightness > -1e-3"), Truth::kTrue);
 }
 
+TEST(Expression, HoldsBothEndsOfARangeUnlessToldOtherwise) {
+  EXPECT_EQ(Eval("attr.box_height_px in 48..60"), Truth::kTrue);
+  EXPECT_EQ(Eval("attr.box_height_px in 40..48"), Truth::kTrue);
+  EXPECT_EQ(Eval("attr.box_height_px in 40..<48"), Truth::kFalse);
+  EXPECT_EQ(Eval("attr.box_height_px in 48..<48.5"), Truth::kTrue);
+  EXPECT_EQ(Eval("attr.box_height_px in [1, 2..3, 47.5..<49]"), Truth::kTrue);
+  EXPECT_EQ(Eval("attr.brightness in -1e-3..0.25"), Truth::kTrue);
+  EXPECT_EQ(Eval("attr.blur in 0..1"), Truth::kUnknown);
+}
+
+TEST(Expression, ReadsARecordedFactAsANumberWhereItIsComparedWithOne) {
+  EXPECT_EQ(Eval("meta.distance_m > 7"), Truth::kTrue);
+  EXPECT_EQ(Eval("meta.distance_m == 7.50"), Truth::kTrue);
+  EXPECT_EQ(Eval("meta.distance_m == '7.50'"), Truth::kFalse);
+  EXPECT_EQ(Eval("meta.distance_m in ['7.5']"), Truth::kTrue);
+  EXPECT_EQ(Eval("meta.distance_m in [7.5]"), Truth::kTrue);
+  EXPECT_EQ(Eval("meta.position in 10..12"), Truth::kTrue);
+  EXPECT_EQ(Eval("meta.reach > 7"), Truth::kUnknown) << "7.5 m is not a number";
+  EXPECT_EQ(Eval("meta.reach == '7.5 m'"), Truth::kTrue);
+}
+
 TEST(Expression, BindsNotBeforeAndBeforeOr) {
   EXPECT_EQ(Eval("true || false && false"), Truth::kTrue);
   EXPECT_EQ(Eval("(true || false) && false"), Truth::kFalse);
@@ -63,9 +90,10 @@ TEST(Expression, BindsNotBeforeAndBeforeOr) {
 }
 
 TEST(Expression, IsUnknownWhereTheSampleLacksWhatIsCompared) {
-  for (const char* text : {"tag.pose == 'back'", "tag.pose != 'back'", "!(tag.pose == 'back')",
-                           "attr.blur < 1", "attr.blur >= 1", "prediction == 'person'",
-                           "true && tag.pose == 'back'", "false || tag.pose == 'back'"}) {
+  for (const char* text :
+       {"tag.pose == 'back'", "tag.pose != 'back'", "!(tag.pose == 'back')", "attr.blur < 1",
+        "attr.blur >= 1", "prediction == 'person'", "label != prediction", "meta.height_m > 1",
+        "attr.blur < quantile(1)", "true && tag.pose == 'back'", "false || tag.pose == 'back'"}) {
     EXPECT_EQ(Eval(text), Truth::kUnknown) << text;
   }
   EXPECT_EQ(Eval("false && tag.pose == 'back'"), Truth::kFalse);
@@ -73,10 +101,10 @@ TEST(Expression, IsUnknownWhereTheSampleLacksWhatIsCompared) {
 }
 
 TEST(Expression, TreatsAnAttributeThatIsNotANumberAsMissing) {
-  Sample sample;
-  sample.attributes["box_height_px"] = std::nan("");
-  EXPECT_EQ(Eval("attr.box_height_px < 60", sample.ToRow()), Truth::kUnknown);
-  EXPECT_EQ(Eval("attr.box_height_px >= 60", sample.ToRow()), Truth::kUnknown);
+  snapshot::Snapshot data = OneRow();
+  data.rows[0].attributes["box_height_px"] = std::nan("");
+  EXPECT_EQ(Eval("attr.box_height_px < 60", data), Truth::kUnknown);
+  EXPECT_EQ(Eval("attr.box_height_px >= 60", data), Truth::kUnknown);
 }
 
 // Kleene's tables by their definition: replace each unknown by both values; if the result does not
@@ -121,8 +149,34 @@ TEST(Expression, SaysWhereAndWhatWasExpected) {
       {"label.person", "1:1: 'label' has no parts; write label == \"person\""},
       {"tag == 'x'", "1:1: expected a name after 'tag.', like tag.motion"},
       {"label == person", "1:10: expected a text in quotes: this field is text; found 'person'"},
-      {"label < 'person'", "1:7: text has no order: '<' is for attr.*; use ==, != or in"},
-      {"attr.blur < '3'", "1:13: expected a number: attributes are numbers; found the text \"3\""},
+      {"label < 'person'", "1:7: text has no order: '<' is for numbers; use ==, != or in"},
+      {"tag.distance_m > 7",
+       "1:16: text has no order: '>' is for numbers; use ==, != or in; as a number it is "
+       "meta.distance_m"},
+      {"tag.distance_m in [7]",
+       "1:20: expected a text in quotes: this field is text; found '7'; as a number it is "
+       "meta.distance_m"},
+      {"meta.camera >= 3", "1:13: text has no order: '>=' is for numbers; use ==, != or in"},
+      {"meta.position == '3'",
+       "1:18: expected a number: this field is a number; found the text \"3\""},
+      {"meta.distance_m in [1, '2']",
+       "1:24: expected a number: this field is a number; found the text \"2\""},
+      {"label == label", "1:10: expected a text in quotes: this field is text; found 'label'"},
+      {"label in prediction", "1:10: expected [, found 'prediction'"},
+      {"attr.blur < '3'", "1:13: expected a number: this field is a number; found the text \"3\""},
+      {"attr.blur < quantle(0.5)",
+       "1:13: expected a number: this field is a number; found 'quantle'; did you mean "
+       "'quantile'?"},
+      {"attr.blur < quantile(5)",
+       "1:22: expected a share between 0 and 1, like quantile(0.05), found '5'"},
+      {"attr.blur in 3",
+       "1:15: expected a range like 2..7 (with 7) or 2..<7 (without), or a set like [2, 7], found "
+       "the end"},
+      {"attr.blur in 7..2", "1:14: this range is empty"},
+      {"attr.blur in [1, 2..<2]", "1:18: this range is empty"},
+      {"attr.blur in quantile(0.9)..quantile(0.1)", "1:14: this range is empty"},
+      {"attr.blur in 2..", "1:17: expected a number: this field is a number; found the end"},
+      {"label", "1:6: expected ==, != or in, found the end"},
       {"attr.blur", "1:10: expected ==, !=, <, <=, >, >= or in, found the end"},
       {"attr.blur < 3x", "1:14: expected && or || or the end, found 'x'"},
       {"attr.blur < 1.2.3", "1:13: '1.2.3' is not a number"},
@@ -151,7 +205,11 @@ TEST(Expression, RefusesToNestWithoutEndAndToGrowWithoutEnd) {
 }
 
 TEST(Expression, ChecksEachNameAgainstWhatTheDataSetHas) {
-  const Vocabulary vocabulary{{"no_person", "person"}, {"motion"}, {"box_height_px"}, {"camera"}};
+  const Vocabulary vocabulary{.classes = {"no_person", "person"},
+                              .tags = {"distance_m", "motion"},
+                              .attributes = {"box_height_px"},
+                              .meta = {"camera", "distance_m", "motion"},
+                              .numbers = {"distance_m"}};
   const auto check = [&](const std::string& text) {
     return Expression::Parse(text)->Check(vocabulary).message();
   };
@@ -161,17 +219,26 @@ TEST(Expression, ChecksEachNameAgainstWhatTheDataSetHas) {
             "'person'?");
   EXPECT_EQ(check("true && attr.box_heigth_px < 3"),
             "1:9: no sample has the attribute 'box_heigth_px'; did you mean 'box_height_px'?");
-  EXPECT_EQ(check("!has_tag('textile')"), "1:10: no sample has the tag 'textile'; known: motion");
-  EXPECT_EQ(check("meta.site == 'x'"), "1:1: no sample has the capture fact 'site'; known: camera");
+  EXPECT_EQ(check("!has_tag('textile')"),
+            "1:10: no sample has the tag 'textile'; known: distance_m, "
+            "motion");
+  EXPECT_EQ(check("meta.site == 'x'"),
+            "1:1: no sample has the capture fact 'site'; known: camera, distance_m, motion");
+  EXPECT_EQ(check("meta.distanc_m > 7"),
+            "1:1: no sample has the capture fact 'distanc_m'; did you mean 'distance_m'?");
+  EXPECT_EQ(check("meta.motion > 7"),
+            "1:1: no sample has the numeric capture fact 'motion'; known: distance_m");
 }
 
 // Outside text: whatever it is, there is an answer or an error, never a crash.
 TEST(Expression, SurvivesAnyText) {
   const std::vector<std::string> pieces = {
-      "label", "tag.a", "attr.b", "==", "!=", "<",       "(", ")",  "!", "&&",   "||",   "in", "[",
-      "]",     ",",     "'x'",    "3",  "\"", "has_tag", " ", "\n", ".", "true", "\xff", "-"};
+      "label", "tag.a", "attr.b", "meta.c",  "..", "..<", "quantile", "prediction", "==",   "!=",
+      "<",     "(",     ")",      "!",       "&&", "||",  "in",       "[",          "]",    ",",
+      "'x'",   "3",     "\"",     "has_tag", " ",  "\n",  ".",        "true",       "\xff", "-"};
   std::mt19937 random(7);
-  const Sample sample;
+  const snapshot::Snapshot data = OneRow();
+  const Columns columns = Columns::Of(data, std::vector<size_t>{0});
   int accepted = 0;
   for (int round = 0; round < 20000; ++round) {
     std::string text;
@@ -180,7 +247,7 @@ TEST(Expression, SurvivesAnyText) {
     const auto expression = Expression::Parse(text);
     if (!expression.ok()) continue;
     ++accepted;
-    (void)expression->Evaluate(sample.ToRow());
+    (void)expression->Select(columns);
   }
   EXPECT_GT(accepted, 20);
 }
