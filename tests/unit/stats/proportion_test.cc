@@ -122,6 +122,53 @@ TEST(TrialsNeeded, AlsoSettleTowardsABrokenBound) {
   EXPECT_EQ(Decide({total, total / 25 * 23}, Side::kAtLeast, 0.95, 0.05), Decision::kBroken);
 }
 
+TEST(TestRate, TurnsWhereTheBoundsDo) {
+  for (int64_t k = 0; k <= 200; ++k) {
+    const PValues p = TestRate({200, k}, Side::kAtLeast, 0.95);
+    EXPECT_EQ(p.holds <= 0.05, LowerBound({200, k}, 0.05) >= 0.95) << k;
+    EXPECT_EQ(p.broken <= 0.05, UpperBound({200, k}, 0.05) <= 0.95) << k;
+  }
+}
+
+TEST(DesignEffect, MakesTrialsWorthLess) {
+  EXPECT_NEAR(LowerBound({200, 190, 2}, 0.05), LowerBound({100, 95}, 0.05), 1e-12);
+  EXPECT_NEAR(UpperBound({200, 190, 2}, 0.05), UpperBound({100, 95}, 0.05), 1e-12);
+  EXPECT_NEAR(LowerBound({300, 300, 3.7}, 0.05), std::pow(0.05, 3.7 / 300), 1e-12);
+  EXPECT_THAT(TrialsNeeded({20, 20, 2}, 0.95, 0.05), Optional(97));  // twice 58.4, less 20
+}
+
+// The planning table of the design came from a scan in steps of 3 %, which steps over sizes that
+// are enough: each of its figures is, none of the last seven is the least.
+TEST(TrialsToCertify, AreWithinThePlanningTable) {
+  struct Row {
+    double limit, rate, alpha;
+    int64_t table, least, always;
+  };
+  for (const Row& row :
+       {Row{0.90, 0.95, 0.05, 179, 179, 203}, Row{0.95, 0.98, 0.05, 262, 234, 286},
+        Row{0.95, 0.97, 0.05, 682, 601, 694}, Row{0.98, 0.99, 0.05, 980, 969, 1091},
+        Row{0.90, 0.95, 0.0025, 393, 392, 418}, Row{0.95, 0.98, 0.0025, 534, 529, 557},
+        Row{0.95, 0.97, 0.0025, 1365, 1336, 1408}, Row{0.98, 0.99, 0.0025, 2072, 2058, 2186}}) {
+    const auto enough = [&](int64_t n) {
+      return PowerToCertify(n, row.limit, row.rate, row.alpha) >= 0.8;
+    };
+    int64_t scan = 1;
+    while (!enough(scan)) scan = static_cast<int64_t>(static_cast<double>(scan) * 1.03) + 1;
+    EXPECT_EQ(scan, row.table);
+    const auto size = TrialsToCertify(row.limit, row.rate, 0.8, row.alpha);
+    ASSERT_TRUE(size.has_value());
+    EXPECT_EQ(size->least, row.least);
+    EXPECT_EQ(size->always, row.always);
+    EXPECT_FALSE(enough(row.always - 1));
+  }
+}
+
+TEST(TrialsToCertify, AreNoneForARateThatDoesNotReachTheLimit) {
+  EXPECT_EQ(TrialsToCertify(0.95, 0.95, 0.8, 0.05), std::nullopt);
+  EXPECT_EQ(TrialsToCertify(0.95, 0.9501, 0.8, 0.05), std::nullopt);
+  EXPECT_EQ(TrialsToCertify(0.95, 1, 0.8, 0.05)->least, 59);
+}
+
 TEST(TrialsNeeded, AreNoneWhenTheRateIsOnTheLimitOrUnknown) {
   EXPECT_EQ(TrialsNeeded({100, 95}, 0.95, 0.05), std::nullopt);
   EXPECT_EQ(TrialsNeeded({0, 0}, 0.95, 0.05), std::nullopt);
