@@ -11,43 +11,68 @@
 #define BLOCK 3u      /* words that the fast kernel takes at once */
 #define MAX_PLANES 17 /* 16 bits and the overflow */
 
-/* Leaves memory as it is, and what gcc knows of it: a value stored before is loaded again behind,
- * so a register is not held for it (or spilled into, twice). */
-#ifdef __GNUC__
+/* HIDE tells gcc nothing about a pointer but its value, so that what is added to it stays in the
+ * offsets of loads (ARMv6-M's are too short). FORGET does not touch memory, but makes gcc load from
+ * it what it has just stored, instead of holding it in registers, which Arm has too few of, or
+ * spilling it once more.
+ */
+#if defined(__GNUC__) && __ARM_ARCH_ISA_THUMB != 1
+#define HIDE(pointer) __asm__("" : "+r"(pointer))
+#else
+#define HIDE(pointer) (void)(pointer)
+#endif
+#ifdef __arm__
 #define FORGET(array) __asm__("" : "+m"(array))
 #else
-#define FORGET(array) (void)0
-#endif
-
-/* Scheduling before registers are allocated makes gcc 12 spill: 18 % more instructions. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define KERNEL \
-  __attribute__((noinline, optimize("O2,no-schedule-insns,no-tree-loop-distribute-patterns")))
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define KERNEL
-#define INLINE static inline
+#define FORGET(array) (void)(array)
 #endif
 
 /* Adds b and c to *sum, 32 times one bit; returns the carry. */
-INLINE uint32_t add(uint32_t* sum, uint32_t b, uint32_t c) {
+BF_INLINE uint32_t add(uint32_t* sum, uint32_t b, uint32_t c) {
   const uint32_t half = *sum ^ b;
   const uint32_t carry = (*sum & b) | (half & c);
   *sum = half ^ c;
   return carry;
 }
 
-/* Adds `carry` to the counter's planes from `plane` on. */
-INLINE void ripple(uint32_t* plane, const uint32_t* end, uint32_t carry) {
-  while (plane != end) {
-    const uint32_t old = *plane;
-    *plane++ = old ^ carry;
+typedef struct {
+  uint32_t first, second;
+} two_words;
+
+/* The two words at `base` + `offset`, a constant, in one instruction. */
+BF_INLINE two_words load(const void* base, const uint32_t offset) {
+  const two_words* at = (const two_words*)(const void*)((const char*)base + offset);
+#if __ARM_ARCH_ISA_THUMB >= 2
+  two_words words;
+  __asm__("ldrd %0, %1, [%2, %3]"
+          : "=r"(words.first), "=r"(words.second)
+          : "r"(base), "I"(offset), "m"(*at));
+  return words;
+#else
+  return *at;
+#endif
+}
+
+/* Adds `carry` to the planes of 128 and above. Nearly every layer has but the first four. */
+BF_INLINE void add_high(uint32_t* counter, const uint32_t* end, uint32_t carry) {
+  const uint32_t p7 = counter[7], p8 = counter[8], p9 = counter[9], p10 = counter[10];
+  counter[7] = p7 ^ carry;
+  carry &= p7;
+  counter[8] = p8 ^ carry;
+  carry &= p8;
+  counter[9] = p9 ^ carry;
+  carry &= p9;
+  counter[10] = p10 ^ carry;
+  carry &= p10;
+  for (counter += 11; counter != end; ++counter) {
+    const uint32_t old = *counter;
+    *counter = old ^ carry;
     carry &= old;
   }
 }
 
 /* Returns the end of `to`. */
-KERNEL static uint32_t* copy(uint32_t* to, const uint32_t* from, uint32_t words) {
+BF_KERNEL static uint32_t* copy(uint32_t* to, const uint32_t* from, uint32_t words) {
   const uint32_t* end = from + words;
   if (words & 1) *to++ = *from++;
   while (from != end) {
@@ -75,25 +100,17 @@ typedef const uint32_t* count_op(const uint32_t* window, const uint32_t* weights
 
 /* ---- fast: three-input tables ---- */
 
-typedef struct {
-  uint32_t parity; /* of the three inputs that differ */
-  uint32_t carry;
-} entry;
-
-/* The entry of triple `triple`, a constant, whose index is in bits 3 to 5 of byte triple % 4 of
- * `indices`. */
-INLINE entry look_up(const char* table, uint32_t indices, const uint32_t triple) {
+/* The entry (parity and carry of three inputs) of triple `triple`, a constant, whose index is in
+ * bits 3 to 5 of byte triple % 4 of `indices`. */
+BF_INLINE two_words look_up(const char* table, uint32_t indices, const uint32_t triple) {
 #ifdef __ARM_FEATURE_DSP
-  entry e;
-  const char* at;
-  __asm__("uxtab %0, %1, %2, ror %3" : "=r"(at) : "r"(table), "r"(indices), "I"(triple % 4 * 8));
-  __asm__("ldrd %0, %1, [%2, %3]"
-          : "=r"(e.parity), "=r"(e.carry)
-          : "r"(at), "I"(triple * 64), "m"(*(const entry*)(const void*)(at + triple * 64)));
-  return e;
+  const char* entry;
+  __asm__("uxtab %0, %1, %2, ror %3" : "=r"(entry) : "r"(table), "r"(indices), "I"(triple % 4 * 8));
 #else
-  return *(const entry*)(const void*)(table + triple * 64 + (indices >> triple % 4 * 8 & 0x38));
+  const char* entry = table + (indices >> triple % 4 * 8 & 0x38);
+  HIDE(entry);
 #endif
+  return load(entry, triple * 64);
 }
 
 /* The planes of 1, 2 and 4, which stay in registers. */
@@ -102,21 +119,21 @@ typedef struct {
 } low_planes;
 
 /* Adds the four triples from `triple` on. Returns a carry of 8 and in *four one of 4. */
-INLINE uint32_t add_four(low_planes* low, const char* table, uint32_t indices,
-                         const uint32_t triple, uint32_t* four) {
-  const entry a = look_up(table, indices, triple), b = look_up(table, indices, triple + 1);
-  const uint32_t two = add(&low->ones, a.parity, b.parity);
-  const uint32_t four_a = add(&low->twos, a.carry, b.carry);
-  const entry c = look_up(table, indices, triple + 2), d = look_up(table, indices, triple + 3);
-  const uint32_t two_c = add(&low->ones, c.parity, d.parity);
-  const uint32_t four_c = add(&low->twos, c.carry, d.carry);
+BF_INLINE uint32_t add_four(low_planes* low, const char* table, uint32_t indices,
+                            const uint32_t triple, uint32_t* four) {
+  const two_words a = look_up(table, indices, triple), b = look_up(table, indices, triple + 1);
+  const uint32_t two = add(&low->ones, a.first, b.first);
+  const uint32_t four_a = add(&low->twos, a.second, b.second);
+  const two_words c = look_up(table, indices, triple + 2), d = look_up(table, indices, triple + 3);
+  const uint32_t two_c = add(&low->ones, c.first, d.first);
+  const uint32_t four_c = add(&low->twos, c.second, d.second);
   *four = add(&low->twos, two, two_c);
   return add(&low->fours, four_a, four_c);
 }
 
 /* Adds the eight triples from `triple` on: three carries of 8. */
-INLINE void add_eight(low_planes* low, const char* table, uint32_t even, uint32_t odd,
-                      const uint32_t triple, uint32_t* eights) {
+BF_INLINE void add_eight(low_planes* low, const char* table, uint32_t even, uint32_t odd,
+                         const uint32_t triple, uint32_t* eights) {
   uint32_t four_a, four_b;
   eights[0] = add_four(low, table, even, triple, &four_a);
   eights[1] = add_four(low, table, odd, triple + 4, &four_b);
@@ -124,7 +141,7 @@ INLINE void add_eight(low_planes* low, const char* table, uint32_t even, uint32_
 }
 
 /* Adds twelve carries of 8 to the planes above. */
-INLINE void add_eights(uint32_t* counter, const uint32_t* end, const uint32_t* eights) {
+BF_INLINE void add_eights(uint32_t* counter, const uint32_t* end, const uint32_t* eights) {
   uint32_t eight = counter[3], sixteen = counter[4], carries[3];
 #pragma GCC unroll 3
   for (uint32_t i = 0; i < 3; ++i) {
@@ -137,24 +154,17 @@ INLINE void add_eights(uint32_t* counter, const uint32_t* end, const uint32_t* e
   uint32_t p5 = counter[5], p6 = counter[6];
   const uint32_t a = add(&p5, carries[0], carries[1]);
   const uint32_t b = add(&p5, carries[2], 0);
-  uint32_t carry = add(&p6, a, b);
+  const uint32_t carry = add(&p6, a, b);
   counter[5] = p5;
   counter[6] = p6;
-  const uint32_t p7 = counter[7], p8 = counter[8], p9 = counter[9], p10 = counter[10];
-  counter[7] = p7 ^ carry;
-  carry &= p7;
-  counter[8] = p8 ^ carry;
-  carry &= p8;
-  counter[9] = p9 ^ carry;
-  carry &= p9;
-  counter[10] = p10 ^ carry;
-  if (counter + 11 != end) ripple(counter + 11, end, carry & p10);
+  add_high(counter, end, carry);
 }
 
 #define TRIPLES 0x38383838u /* bits 3 to 5 of each byte */
 
-KERNEL static const uint32_t* count_fast(const uint32_t* window, const uint32_t* tables,
-                                         uint32_t words, uint32_t* counter, const uint32_t* end) {
+BF_KERNEL static const uint32_t* count_fast(const uint32_t* window, const uint32_t* tables,
+                                            uint32_t words, uint32_t* counter,
+                                            const uint32_t* end) {
   const uint32_t* last = window + words;
   const char* table = (const char*)tables;
   low_planes low = {counter[0], counter[1], counter[2]};
@@ -180,48 +190,58 @@ KERNEL static const uint32_t* count_fast(const uint32_t* window, const uint32_t*
 /* ---- lean: bit-sliced weights in pairs ---- */
 
 /* A word of 32 copies of bit `bit`, a constant, of x. */
-INLINE uint32_t spread(uint32_t x, const uint32_t bit) {
+BF_INLINE uint32_t spread(uint32_t x, const uint32_t bit) {
   return (uint32_t)((int32_t)(x << (31 - bit)) >> 31);
 }
 
 /* Adds two inputs, `bit` and the next of x, to *ones; returns the carry. With a the first and
  * u = a ^ b their half sum, which the weights' second word and x ^ x >> 1 give at once, this is one
  * instruction less than add(). */
-INLINE uint32_t add_pair(uint32_t* ones, const uint32_t* pair, uint32_t x, uint32_t changes,
-                         const uint32_t bit) {
-  const uint32_t a = pair[0] ^ spread(x, bit), u = pair[1] ^ spread(changes, bit), old = *ones;
+BF_INLINE uint32_t add_pair(uint32_t* ones, const uint32_t* pairs, uint32_t x, uint32_t changes,
+                            const uint32_t bit) {
+  const two_words pair = load(pairs, 4 * bit);
+  const uint32_t a = pair.first ^ spread(x, bit), u = pair.second ^ spread(changes, bit);
+  const uint32_t old = *ones;
   *ones = old ^ u;
   return a ^ (u & (a ^ old));
 }
 
 /* Adds eight inputs from `bit` of x on; returns the carry of 8. */
-INLINE uint32_t add_pairs(low_planes* low, const uint32_t* pairs, uint32_t x, uint32_t changes,
-                          const uint32_t bit) {
+BF_INLINE uint32_t add_pairs(low_planes* low, const uint32_t* pairs, uint32_t x, uint32_t changes,
+                             const uint32_t bit) {
   const uint32_t a = add_pair(&low->ones, pairs, x, changes, bit);
-  const uint32_t b = add_pair(&low->ones, pairs + 2, x, changes, bit + 2);
+  const uint32_t b = add_pair(&low->ones, pairs, x, changes, bit + 2);
   const uint32_t ab = add(&low->twos, a, b);
-  const uint32_t c = add_pair(&low->ones, pairs + 4, x, changes, bit + 4);
-  const uint32_t d = add_pair(&low->ones, pairs + 6, x, changes, bit + 6);
+  const uint32_t c = add_pair(&low->ones, pairs, x, changes, bit + 4);
+  const uint32_t d = add_pair(&low->ones, pairs, x, changes, bit + 6);
   const uint32_t cd = add(&low->twos, c, d);
   return add(&low->fours, ab, cd);
 }
 
-KERNEL static const uint32_t* count_lean(const uint32_t* window, const uint32_t* pairs,
-                                         uint32_t words, uint32_t* counter, const uint32_t* end) {
+BF_KERNEL static const uint32_t* count_lean(const uint32_t* window, const uint32_t* pairs,
+                                            uint32_t words, uint32_t* counter,
+                                            const uint32_t* end) {
   low_planes low = {counter[0], counter[1], counter[2]};
-  uint32_t eight = counter[3], sixteen = counter[4];
+  uint32_t eight = counter[3], sixteen = counter[4], pending = 0;
   do {
     const uint32_t x = *window++, changes = x ^ x >> 1;
-    uint32_t eights[4];
-#pragma GCC unroll 4
-    for (uint32_t i = 0; i < 4; ++i) {
-      eights[i] = add_pairs(&low, pairs + 8 * i, x, changes, 8 * i);
-    }
+    const uint32_t a = add_pairs(&low, pairs, x, changes, 0);
+    const uint32_t ab = add(&eight, a, add_pairs(&low, pairs, x, changes, 8));
+    const uint32_t c = add_pairs(&low, pairs, x, changes, 16);
+    const uint32_t cd = add(&eight, c, add_pairs(&low, pairs, x, changes, 24));
+    const uint32_t carry = add(&sixteen, ab, cd);
     pairs += BF_WORD;
-    const uint32_t a = add(&eight, eights[0], eights[1]);
-    const uint32_t b = add(&eight, eights[2], eights[3]);
-    ripple(counter + 5, end, add(&sixteen, a, b));
-  } while (--words > 0);
+    if (--words & 1) { /* every other word, and the last */
+      pending = carry;
+    } else {
+      uint32_t p5 = counter[5], p6 = counter[6];
+      const uint32_t sixty_four = add(&p5, pending, carry);
+      counter[5] = p5;
+      counter[6] = p6 ^ sixty_four;
+      add_high(counter, end, p6 & sixty_four);
+      pending = 0;
+    }
+  } while (words > 0);
   counter[0] = low.ones;
   counter[1] = low.twos;
   counter[2] = low.fours;
@@ -241,72 +261,91 @@ static const uint8_t ones_of_byte[256] = {
 #define ONES6(n) ONES4(n), ONES4(n + 1), ONES4(n + 1), ONES4(n + 2)
     ONES6(0), ONES6(1), ONES6(1), ONES6(2)};
 
-/* The same for 128 bits at a time: a gather looks up 16 bytes, VADDVA adds them to a register. */
-INLINE uint32_t add_ones(uint32_t sum, uint32x4_t bits) {
-  return vaddvaq_u8(sum, vldrbq_gather_offset_u8(ones_of_byte, vreinterpretq_u8_u32(bits)));
-}
+/* One output channel with 128 bits of the window, which are in q0: a gather looks up the ones of 16
+ * bytes, VADDVA adds them up. */
+#define COUNT_128(weights, count)  \
+  "vldrw.u32 q1, [%[" weights      \
+  "]], #16\n\t"                    \
+  "veor q1, q1, q0\n\t"            \
+  "vldrb.u8 q2, [%[ones], q1]\n\t" \
+  "vaddva.u8 %[" count "], q2\n\t"
 
-KERNEL static void count_four(const uint32_t* window, const uint32_t* weights, uint32_t words,
-                              int32_t* counts) {
-  const uint32_t *a = weights, *b = a + words, *c = b + words, *d = c + words;
-  uint32_t na = 0, nb = 0, nc = 0, nd = 0;
-  for (int32_t left = (int32_t)words; left > 0; left -= 4) {
-    const mve_pred16_t inside = vctp32q((uint32_t)left);
-    const uint32x4_t x = vldrwq_z_u32(window, inside);
-    na = add_ones(na, veorq_u32(x, vldrwq_z_u32(a, inside)));
-    nb = add_ones(nb, veorq_u32(x, vldrwq_z_u32(b, inside)));
-    nc = add_ones(nc, veorq_u32(x, vldrwq_z_u32(c, inside)));
-    nd = add_ones(nd, veorq_u32(x, vldrwq_z_u32(d, inside)));
-    window += 4, a += 4, b += 4, c += 4, d += 4;
-  }
-  counts[0] = (int32_t)na;
-  counts[1] = (int32_t)nb;
-  counts[2] = (int32_t)nc;
-  counts[3] = (int32_t)nd;
+/* The differing bits of four output channels. In assembly, because gcc 12 makes no loop that
+ * switches off the lanes behind the last word, and runs out of registers. */
+BF_INLINE void count_four(const uint32_t* x, const uint32_t* a, uint32_t words, int32_t* counts) {
+  const uint32_t *b, *c, *d;
+  int32_t in_a = 0, in_b = 0, in_c = 0, in_d = 0;
+  __asm__ volatile("add %[b], %[a], %[words], lsl #2\n\t"
+          "add %[c], %[b], %[words], lsl #2\n\t"
+          "add %[d], %[c], %[words], lsl #2\n\t"
+          "wlstp.32 lr, %[words], 2f\n"
+          "1:\n\t"
+          "vldrw.u32 q0, [%[x]], #16\n\t"
+          COUNT_128("a", "in_a") COUNT_128("b", "in_b") COUNT_128("c", "in_c")
+          COUNT_128("d", "in_d")
+          "letp lr, 1b\n"
+          "2:\n\t"
+          "strd %[in_a], %[in_b], [%[counts]]\n\t"
+          "strd %[in_c], %[in_d], [%[counts], #8]"
+          : [x] "+r"(x), [a] "+r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [in_a] "+Te"(in_a),
+            [in_b] "+Te"(in_b), [in_c] "+Te"(in_c), [in_d] "+Te"(in_d)
+          : [words] "r"(words), [ones] "r"(ones_of_byte), [counts] "r"(counts)
+          : "lr", "q0", "q1", "q2", "memory");
 }
 #endif
 
-/* Adds the ones of each byte of x, up to 8, to the bytes of `sums`. */
-INLINE uint32_t add_bytes(uint32_t sums, uint32_t x) {
+/* The ones of each byte, 8 at most. */
+BF_INLINE uint32_t ones_of_bytes(uint32_t x) {
   x -= x >> 1 & 0x55555555;
   x = (x & 0x33333333) + (x >> 2 & 0x33333333);
-  return sums + ((x + (x >> 4)) & 0x0F0F0F0F);
+  return (x + (x >> 4)) & 0x0F0F0F0F;
 }
 
-INLINE uint32_t sum_bytes(uint32_t x) {
+BF_INLINE uint32_t sum_of_bytes(uint32_t x) {
   x = (x & 0x00FF00FF) + (x >> 8 & 0x00FF00FF);
   return (x + (x >> 16)) & 0xFFFF;
 }
 
-/* The bits in which `words` words differ, by Harley and Seal: full adders gather ones, twos and
- * fours over the whole row, so that but one word in eight has its bits counted. */
-KERNEL static int32_t count_row(const uint32_t* x, const uint32_t* w, uint32_t words) {
-  uint32_t ones = 0, twos = 0, fours = 0, count = 0;
-  while (words >= 8) {
-    uint32_t bytes = 0;
-    uint32_t turns = words >> 3 < 31 ? words >> 3 : 31; /* what a byte can hold */
-    words -= turns << 3;
-    do {
-      const uint32_t a = add(&ones, x[0] ^ w[0], x[1] ^ w[1]);
-      const uint32_t b = add(&ones, x[2] ^ w[2], x[3] ^ w[3]);
-      const uint32_t ab = add(&twos, a, b);
-      const uint32_t c = add(&ones, x[4] ^ w[4], x[5] ^ w[5]);
-      const uint32_t d = add(&ones, x[6] ^ w[6], x[7] ^ w[7]);
-      const uint32_t cd = add(&twos, c, d);
-      bytes = add_bytes(bytes, add(&fours, ab, cd));
-      x += 8, w += 8;
-    } while (--turns > 0);
-    count += sum_bytes(bytes);
+/* The bits in which `words` words differ, by Harley and Seal: full adders gather ones and twos over
+ * the whole row, so that but one word in four has its bits counted. */
+static int32_t count_row(const uint32_t* x, const uint32_t* w, uint32_t words) {
+  uint32_t ones = 0, twos = 0, bytes = 0, fours = 0;
+  for (uint32_t turns = words / 4; turns > 0; --turns, x += 4, w += 4) {
+    const two_words xa = load(x, 0), wa = load(w, 0), xb = load(x, 8), wb = load(w, 8);
+    const uint32_t a = add(&ones, xa.first ^ wa.first, xa.second ^ wa.second);
+    const uint32_t b = add(&ones, xb.first ^ wb.first, xb.second ^ wb.second);
+    bytes += ones_of_bytes(add(&twos, a, b));
+    if (turns % 16 == 0) { /* before a byte overflows */
+      fours += sum_of_bytes(bytes);
+      bytes = 0;
+    }
   }
-  uint32_t rest = add_bytes(0, ones);
-  while (words-- > 0) rest = add_bytes(rest, *x++ ^ *w++); /* 8 words of 8 at most */
-  return (int32_t)(8 * count + sum_bytes(rest) + 2 * sum_bytes(add_bytes(0, twos)) +
-                   4 * sum_bytes(add_bytes(0, fours)));
+  fours += sum_of_bytes(bytes);
+  bytes = 2 * ones_of_bytes(twos);
+  for (words %= 4;; --words) { /* the ones, and the words left */
+    bytes += ones_of_bytes(ones);
+    if (words == 0) break;
+    ones = *x++ ^ *w++;
+  }
+  return (int32_t)(4 * fours + sum_of_bytes(bytes));
+}
+
+/* Bit i is whether counts[i] > thresholds[i]. */
+BF_INLINE uint32_t compare(const int32_t* counts, const int32_t* thresholds, uint32_t channels) {
+  uint32_t word = 0, i = 0;
+#if defined(__ARM_FEATURE_MVE)
+  for (; i + 4 <= channels; i += 4) {
+    const uint32_t above = vcmpgtq_s32(vldrwq_s32(counts + i), vldrwq_s32(thresholds + i));
+    word |= ((above & 0x1111) * 0x1248 >> 12 & 15) << i; /* four bits of each lane to one */
+  }
+#endif
+  for (; i < channels; ++i) word |= (uint32_t)(counts[i] > thresholds[i]) << i;
+  return word;
 }
 
 /* The differing bits of `channels` output channels. Returns the weights of the next. */
-static const uint32_t* count_rows(const uint32_t* window, const uint32_t* weights, uint32_t words,
-                                  uint32_t channels, int32_t* counts) {
+BF_KERNEL static const uint32_t* count_rows(const uint32_t* window, const uint32_t* weights,
+                                            uint32_t words, uint32_t channels, int32_t* counts) {
 #if defined(__ARM_FEATURE_MVE)
   for (; channels >= 4; channels -= 4, weights += 4 * words, counts += 4) {
     count_four(window, weights, words, counts);
@@ -326,23 +365,19 @@ static void transpose(uint32_t* planes) {
   uint32_t mask = 0x00FF00FF;
   for (uint32_t j = 8; j > 0; j >>= 1, mask ^= mask << j) {
     for (uint32_t k = 0; k < 16; k = ((k | j) + 1) & ~j) {
-      const uint32_t swap = ((planes[k] >> j) ^ planes[k | j]) & mask;
-      planes[k] ^= swap << j;
-      planes[k | j] ^= swap;
+      const uint32_t a = planes[k], b = planes[k | j];
+      const uint32_t swap = ((a >> j) ^ b) & mask;
+      planes[k] = a ^ swap << j;
+      planes[k | j] = b ^ swap;
     }
   }
 }
 
 /* Writes a pixel's output and returns where that of the next begins.
- *   window   its window, followed by words 0 up to a multiple of BLOCK if `count` is count_fast
+ *   window   its window; what follows up to a whole block is read by count_fast, but does not count
  *   count    NULL for rows */
 typedef void* pixel_op(const bf_layer* layer, const uint32_t* window, uint32_t words,
                        count_op* count, const int16_t* skip, void* out);
-
-static uint32_t group_size(const bf_layer* layer, uint32_t first) {
-  const uint32_t left = layer->out_channels - first;
-  return left < BF_WORD ? left : BF_WORD;
-}
 
 static void* vertical_bits(const bf_layer* layer, const uint32_t* window, uint32_t words,
                            count_op* count, const int16_t* skip, void* out) {
@@ -367,14 +402,14 @@ static void* vertical_ints(const bf_layer* layer, const uint32_t* window, uint32
   for (uint32_t first = 0; first < layer->out_channels; first += BF_WORD) {
     uint32_t counter[MAX_PLANES];
     int32_t sums[BF_WORD];
-    for (uint32_t p = 0; p < MAX_PLANES; ++p) counter[p] = 0;
+    fill(counter, MAX_PLANES);
     weights = count(window, weights, words, counter, counter + layer->planes);
     transpose(counter);
     for (uint32_t i = 0; i < 16; ++i) {
       sums[i] = (int32_t)(layer->bits - 2 * (counter[i] & 0xFFFF));
       sums[16 + i] = (int32_t)(layer->bits - 2 * (counter[i] >> 16));
     }
-    bf_write_ints(layer, first, group_size(layer, first), sums, skip, out);
+    bf_write_ints(layer, first, bf_group(layer, first), sums, skip, out);
   }
   return (int16_t*)out + layer->out_channels;
 }
@@ -386,12 +421,10 @@ static void* rows_bits(const bf_layer* layer, const uint32_t* window, uint32_t w
   uint32_t* bits = out;
   (void)count, (void)skip;
   for (uint32_t first = 0; first < layer->out_channels; first += BF_WORD) {
-    const uint32_t size = group_size(layer, first);
+    const uint32_t size = bf_group(layer, first);
     int32_t counts[BF_WORD];
-    uint32_t word = 0;
     weights = count_rows(window, weights, words, size, counts);
-    for (uint32_t i = 0; i < size; ++i) word |= (uint32_t)(counts[i] > *threshold++) << i;
-    *bits++ = word;
+    *bits++ = compare(counts, threshold + first, size);
   }
   return bits;
 }
@@ -401,7 +434,7 @@ static void* rows_ints(const bf_layer* layer, const uint32_t* window, uint32_t w
   const uint32_t* weights = layer->weights;
   (void)count;
   for (uint32_t first = 0; first < layer->out_channels; first += BF_WORD) {
-    const uint32_t size = group_size(layer, first);
+    const uint32_t size = bf_group(layer, first);
     int32_t sums[BF_WORD];
     weights = count_rows(window, weights, words, size, sums);
     for (uint32_t i = 0; i < size; ++i) sums[i] = (int32_t)layer->bits - 2 * sums[i];
@@ -412,21 +445,9 @@ static void* rows_ints(const bf_layer* layer, const uint32_t* window, uint32_t w
 
 /* ---- Windows ---- */
 
-static uint32_t window_words(const bf_layer* layer) {
-  return (uint32_t)layer->kernel_height * layer->kernel_width * bf_words(layer->in_channels);
-}
-
-/* Fills the window up to whole blocks, once for all pixels. */
-static void fill_block(const bf_layer* layer, uint32_t* window) {
-  const uint32_t words = window_words(layer);
-  uint32_t end = 0;
-  while (end < words) end += BLOCK; /* words % BLOCK would be a call on cores that cannot divide */
-  fill(window + words, end - words);
-}
-
 /* Copies the window at (top, left) of the map; what lies outside is 0. */
-KERNEL static void gather(const bf_layer* layer, const uint32_t* map, int32_t top, int32_t left,
-                          uint32_t* window) {
+BF_KERNEL static void gather(const bf_layer* layer, const uint32_t* map, int32_t top, int32_t left,
+                             uint32_t* window) {
   const int32_t pixel = (int32_t)bf_words(layer->in_channels), width = layer->in_width;
   const int32_t right = left + layer->kernel_width;
   const int32_t from = left < 0 ? 0 : left, to = right < width ? right : width;
@@ -447,7 +468,8 @@ KERNEL static void gather(const bf_layer* layer, const uint32_t* map, int32_t to
 
 static void conv(const bf_layer* layer, const uint32_t* in, const int16_t* skip, void* out,
                  uint32_t* window, pixel_op* pixel, count_op* count) {
-  const uint32_t words = window_words(layer);
+  const uint32_t words =
+      (uint32_t)layer->kernel_height * layer->kernel_width * bf_words(layer->in_channels);
   int32_t top = -layer->pad;
   for (uint32_t y = 0; y < layer->out_height; ++y, top += layer->stride) {
     int32_t left = -layer->pad;
@@ -461,13 +483,11 @@ static void conv(const bf_layer* layer, const uint32_t* in, const int16_t* skip,
 
 void bf_conv_fast_bits(const bf_layer* layer, const void* in, const int16_t* skip, void* out,
                        uint32_t* scratch) {
-  fill_block(layer, scratch);
   conv(layer, in, skip, out, scratch, vertical_bits, count_fast);
 }
 
 void bf_conv_fast_ints(const bf_layer* layer, const void* in, const int16_t* skip, void* out,
                        uint32_t* scratch) {
-  fill_block(layer, scratch);
   conv(layer, in, skip, out, scratch, vertical_ints, count_fast);
 }
 

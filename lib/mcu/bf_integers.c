@@ -93,14 +93,14 @@ static int32_t sum_of_ints(const bf_layer* layer, const void* in, uint32_t heigh
 static int32_t rounded(int32_t sum, uint32_t shift) { return (sum + (1 << shift >> 1)) >> shift; }
 
 /* Every window of the map; `pixel` is the size of its pixels in bytes. */
-static void pool(const bf_layer* layer, const void* in, uint32_t pixel, void* out, window_op* op) {
-  const uint32_t values = op == max_of_bits ? bf_words(layer->in_channels) : layer->in_channels;
-  const uint8_t* line = in;
+static void pool(const bf_layer* layer, const uint8_t* line, uint32_t pixel, void* out,
+                 window_op* op) {
   uint32_t* words = out;
   int16_t* ints = out;
   for (uint32_t y = 0; y < layer->out_height; ++y) {
     const uint8_t* window = line;
     for (uint32_t x = 0; x < layer->out_width; ++x) {
+      const uint32_t values = op == max_of_bits ? pixel / 4 : layer->in_channels;
       for (uint32_t i = 0; i < values; ++i) {
         const int32_t value = op(layer, window, layer->kernel_height, layer->kernel_width, i);
         if (op == max_of_bits) {

@@ -107,15 +107,13 @@ uint32_t bf_winner(const int32_t* logits, uint32_t classes);
  * Three kernels do the same at different cost. G = groups of 32 output channels (the last is filled
  * up with weights of 0); fast and lean count up to K < 65536.
  *
- * fast: three-input tables. The window is padded with words 0 to blocks of 3 words x0, x1, x2 = 32
- *   triples of inputs. Inputs a, b, c of triple 4 * q + k (q = 0 to 7, k = 0 to 3) are bits
- *     q = 0, 2, 4   8k, 8k + 1, 8k + 2      of x0, x1, x2
- *     q = 1, 3, 5   8k + 3, 8k + 4, 8k + 5  of x0, x1, x2
- *     q = 6         8k + 6 and 8k + 7 of x0, 8k + 6 of x2
- *     q = 7         8k + 6 and 8k + 7 of x1, 8k + 7 of x2
- *   weights: uint32_t [G][blocks][32 triples][8 = a + 2b + 4c][2]; bit i of the two words says of
- *   output channel 32 * group + i whether an odd number of a, b, c differ, whether two or more do.
- *   Flash: 64 bytes a triple and group, 5.3 times lean.
+ * fast: three-input tables. The window is cut into blocks of 3 words x0, x1, x2 = 32 triples of
+ * inputs; those behind its last word never differ. Inputs a, b, c of triple 4 * q + k (q = 0 to 7,
+ * k = 0 to 3) are bits q = 0, 2, 4   8k, 8k + 1, 8k + 2      of x0, x1, x2 q = 1, 3, 5   8k + 3, 8k
+ * + 4, 8k + 5  of x0, x1, x2 q = 6         8k + 6 and 8k + 7 of x0, 8k + 6 of x2 q = 7         8k +
+ * 6 and 8k + 7 of x1, 8k + 7 of x2 weights: uint32_t [G][blocks][32 triples][8 = a + 2b + 4c][2];
+ * bit i of the two words says of output channel 32 * group + i whether an odd number of a, b, c
+ * differ, whether two or more do. Flash: 64 bytes a triple and group, 5.3 times lean.
  *
  * lean: the weights bit-sliced over 32 output channels, in pairs of inputs.
  *   weights: uint32_t [G][words][16 pairs][2]; for inputs 2p and 2p + 1 of a word, bit i of the two
@@ -137,11 +135,14 @@ bf_op bf_conv_rows_bits, bf_conv_rows_ints;
 /* 8-bit convolution of the image, in_channels 1 or 3: v = level + sum of weight * pixel.
  *   to bits  bit = v < 0          level = -threshold - sum of weight * mean
  *   to ints  v, then `scales`     level = -sum of weight * mean
- * Let T = kernel_height * kernel_width * in_channels, rounded up to a multiple of 4, and C =
- * out_channels, rounded up likewise; what is beyond is 0.
- *   weights  int8_t [C / 4][T / 4][4 channels][4 taps], taps in the order of network.h; aligned to
- * 4 levels   int32_t [C]; thresholds clipped so that v cannot leave int32_t Scratch: 2 * T bytes.
- */
+ * Let T = kernel_height * kernel_width * in_channels, which is 4n + 1 or 4n + 3 (kernels are odd),
+ * and C = out_channels, rounded up to a multiple of 4; weights and levels beyond either are 0.
+ *   weights  int8_t [C / 4], aligned to 4 bytes, of
+ *              [(T + 1) / 4][4 channels][4 taps]  taps in the order of network.h, but within each
+ *                                                 four 0, 2, 1, 3
+ *              [4 channels]                       the last tap, if T is 4n + 1
+ *   levels   int32_t [C]; thresholds are clipped so that v cannot leave int32_t
+ * Scratch: 2 * T bytes, rounded up to a multiple of 8. */
 bf_op bf_stem_bits, bf_stem_ints;
 
 /* Integers to bits: bit = x < level. levels: int32_t [in_channels]. */

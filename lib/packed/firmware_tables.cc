@@ -9,9 +9,10 @@
 namespace bitfoundry::packed {
 namespace {
 
-constexpr uint32_t kGroup = 32;          // output channels of a word of bit-sliced weights
-constexpr uint32_t kBlock = 3;           // words of a window that the fast kernel takes at once
-constexpr uint32_t kStemWord = 4;        // weights of a word, and channels side by side
+constexpr uint32_t kGroup = 32;    // output channels of a word of bit-sliced weights
+constexpr uint32_t kBlock = 3;     // words of a window that the fast kernel takes at once
+constexpr uint32_t kStemWord = 4;  // weights of a word, and channels side by side
+constexpr std::array<size_t, kStemWord> kStemOrder = {0, 2, 1, 3};
 constexpr int32_t kStemLimit = 1 << 24;  // beyond what any sum of the stem can reach
 
 uint32_t Groups(uint32_t channels) { return (channels + kGroup - 1) / kGroup; }
@@ -23,7 +24,7 @@ size_t StemChannels(uint32_t channels) {
 uint32_t Bit(uint32_t word, uint32_t bit) { return (word >> bit) & 1; }
 
 // Rows of weights seen from the side: bit i of an input's slice is the weight of channel
-// 32 * group + i, 0 beyond the channels and beyond the row.
+// 32 * group + i, 0 beyond the channels.
 class Slices {
  public:
   Slices(std::span<const uint32_t> rows, uint32_t channels)
@@ -33,7 +34,6 @@ class Slices {
 
   uint32_t At(uint32_t group, uint32_t word, uint32_t bit) const {
     uint32_t slice = 0;
-    if (word >= words_) return slice;
     for (uint32_t i = 0; i < kGroup && group * kGroup + i < channels_; ++i) {
       slice |= Bit(rows_[size_t{group * kGroup + i} * words_ + word], bit) << i;
     }
@@ -73,15 +73,15 @@ std::vector<uint32_t> PackFast(std::span<const uint32_t> rows, uint32_t channels
   for (uint32_t group = 0; group < Groups(channels); ++group) {
     for (uint32_t block = 0; block < slices.words(); block += kBlock) {
       for (uint32_t triple = 0; triple < 32; ++triple) {
-        std::array<uint32_t, 3> weights;
         const auto inputs = Triple(triple / 4, triple % 4);
-        for (size_t i = 0; i < 3; ++i) {
-          weights[i] = slices.At(group, block + inputs[i].word, inputs[i].bit);
-        }
         for (uint32_t index = 0; index < 8; ++index) {
-          const uint32_t a = weights[0] ^ (0 - Bit(index, 0));
-          const uint32_t b = weights[1] ^ (0 - Bit(index, 1));
-          const uint32_t c = weights[2] ^ (0 - Bit(index, 2));
+          std::array<uint32_t, 3> differ = {};
+          for (uint32_t i = 0; i < 3; ++i) {
+            const uint32_t word = block + inputs[i].word;
+            if (word >= slices.words()) continue;
+            differ[i] = slices.At(group, word, inputs[i].bit) ^ (0 - Bit(index, i));
+          }
+          const auto [a, b, c] = differ;
           tables.push_back(a ^ b ^ c);
           tables.push_back((a & b) | (b & c) | (a & c));
         }
@@ -123,14 +123,20 @@ std::vector<uint32_t> PackThresholds(std::span<const int32_t> thresholds, uint32
 
 std::vector<int8_t> PackStem(std::span<const int8_t> weights, uint32_t channels) {
   const size_t taps = weights.size() / channels;
-  const size_t words = (taps + kStemWord - 1) / kStemWord;
-  std::vector<int8_t> packed(StemChannels(channels) * words * kStemWord);
-  for (size_t channel = 0; channel < channels; ++channel) {
-    for (size_t tap = 0; tap < taps; ++tap) {
-      const size_t word = (channel / kStemWord * words + tap / kStemWord) * kStemWord;
-      packed[(word + channel % kStemWord) * kStemWord + tap % kStemWord] =
-          weights[channel * taps + tap];
+  const size_t words = (taps + 1) / kStemWord;
+  std::vector<int8_t> packed;
+  for (size_t first = 0; first < channels; first += kStemWord) {
+    const auto append = [&](size_t channel, size_t tap) {
+      const bool inside = channel < channels && tap < taps;
+      packed.push_back(inside ? weights[channel * taps + tap] : int8_t{0});
+    };
+    for (size_t word = 0; word < words; ++word) {
+      for (size_t channel = first; channel < first + kStemWord; ++channel) {
+        for (const size_t tap : kStemOrder) append(channel, word * kStemWord + tap);
+      }
     }
+    if (taps % kStemWord != 1) continue;
+    for (size_t channel = first; channel < first + kStemWord; ++channel) append(channel, taps - 1);
   }
   return packed;
 }

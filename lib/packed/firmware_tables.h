@@ -23,8 +23,7 @@ std::vector<uint32_t> PackLean(std::span<const uint32_t> rows, uint32_t channels
 // Thresholds of the fast and lean kernels: [groups of 32 channels][Planes(bits)].
 std::vector<uint32_t> PackThresholds(std::span<const int32_t> thresholds, uint32_t bits);
 
-// The stem's weights: [channels / 4][taps / 4][4 channels][4 taps], both rounded up, where taps are
-// kernel * kernel * input channels.
+// The stem's weights, four channels after the other.
 std::vector<int8_t> PackStem(std::span<const int8_t> weights, uint32_t channels);
 
 // The stem's levels, what each channel's sum starts from: [channels rounded up to 4].
