@@ -1,33 +1,36 @@
 #include "db/database.h"
 
+#include "base/text.h"
+
 namespace bitfoundry::db {
 namespace {
 
 // A connection that lay idle for longer is tried before it is used: its server may be gone.
 constexpr std::chrono::seconds kTrustIdle{1};
 
-// The table of libpqxx exceptions is written once, here, from most to least specific.
+// The table of libpqxx exceptions is written once, here, from most to least specific. Postgres says
+// some things in several lines, a message of ours is one.
 Status StatusFromCurrentException() {
   try {
     throw;
   } catch (const pqxx::in_doubt_error& e) {
-    return Status(Code::kUnknown, e.what());
+    return Status(Code::kUnknown, OneLine(e.what()));
   } catch (const pqxx::transaction_rollback& e) {
-    return Status(Code::kAborted, e.what());
+    return Status(Code::kAborted, OneLine(e.what()));
   } catch (const pqxx::broken_connection& e) {
-    return Status(Code::kUnavailable, "DATABASE_UNAVAILABLE", std::string("Postgres: ") + e.what());
+    return Status(Code::kUnavailable, "DATABASE_UNAVAILABLE", "Postgres: " + OneLine(e.what()));
   } catch (const pqxx::unique_violation& e) {
-    return Status(Code::kAlreadyExists, e.what());
+    return Status(Code::kAlreadyExists, OneLine(e.what()));
   } catch (const pqxx::integrity_constraint_violation& e) {
-    return Status(Code::kFailedPrecondition, e.what());
+    return Status(Code::kFailedPrecondition, OneLine(e.what()));
   } catch (const pqxx::sql_error& e) {
     // 57P0x: the server is shutting down, crashed, or is not yet up.
     if (e.sqlstate().rfind("57P0", 0) == 0) {
-      return Status(Code::kUnavailable, "DATABASE_UNAVAILABLE", e.what());
+      return Status(Code::kUnavailable, "DATABASE_UNAVAILABLE", OneLine(e.what()));
     }
-    return Status(Code::kInternal, e.what());
+    return Status(Code::kInternal, OneLine(e.what()));
   } catch (const std::exception& e) {
-    return Status(Code::kInternal, e.what());
+    return Status(Code::kInternal, OneLine(e.what()));
   }
 }
 

@@ -41,7 +41,7 @@ Status RefuseNewer(std::set<std::string> applied) {
 Result<std::vector<std::string>> Migrate(Database& database) {
   std::vector<std::string> done;
   for (const Migration& migration : kMigrations) {
-    const bool fresh = BF_TRY(database.Transact([&](Tx& tx) -> Result<bool> {
+    const Result<bool> fresh = database.Transact([&](Tx& tx) -> Result<bool> {
       tx.work.exec1(kLock);
       tx.work.exec0("SET LOCAL client_min_messages = warning");
       tx.work.exec0(kCreate);
@@ -51,8 +51,9 @@ Result<std::vector<std::string>> Migrate(Database& database) {
       tx.work.exec(migration.sql);
       tx.work.exec_params0(kRecord, std::string(migration.name));
       return true;
-    }));
-    if (fresh) done.emplace_back(migration.name);
+    });
+    if (fresh.status().code() == Code::kInternal) return fresh.status().In(migration.name);
+    if (BF_TRY(Result<bool>(fresh))) done.emplace_back(migration.name);
   }
   return done;
 }

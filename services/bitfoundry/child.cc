@@ -16,6 +16,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/text.h"
+
 namespace bitfoundry::cli {
 namespace {
 
@@ -165,14 +167,14 @@ std::string LastWords(const std::filesystem::path& log) {
   for (std::string line; std::getline(file, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) {
-      if (!line.empty()) words = line;  // a crash, a linker, Postgres
+      if (!OneLine(line).empty()) words = line;  // a crash, a linker, Postgres
     } else if (json.value("message", "") == "starting") {
       words.clear();
     } else if (json.value("level", "") == "error") {
       words = json.value("message", "");
     }
   }
-  return words.substr(0, kMaxLastWords);
+  return OneLine(words).substr(0, kMaxLastWords);
 }
 
 }  // namespace bitfoundry::cli

@@ -31,6 +31,14 @@ TEST_F(MigrateTest, AnUnmigratedDatabaseIsToldApart) {
   EXPECT_EQ(CheckSchema(database()).reason(), "DATABASE_NOT_MIGRATED");
 }
 
+TEST_F(MigrateTest, AMigrationThatFailsIsNamedInOneLine) {
+  Run("DELETE FROM schema_migrations WHERE name = '0001_jobs'");
+  const std::string message = Migrate(database()).status().message();
+  EXPECT_EQ(message.find("0001_jobs: "), 0U) << message;
+  EXPECT_NE(message.find("already exists"), std::string::npos) << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
 TEST_F(MigrateTest, OfManyAtOnceEachMigrationIsAppliedByOne) {
   const std::string schema = One("SELECT current_schema()") + "_race";
   Run("CREATE SCHEMA " + schema);

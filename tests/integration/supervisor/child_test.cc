@@ -85,6 +85,10 @@ TEST_F(ChildTest, LastWordsAreTheErrorOfTheLastStart) {
 TEST_F(ChildTest, LastWordsOfACrashAreItsLastLine) {
   Log("{\"level\":\"info\",\"message\":\"starting\"}\nterminate called after throwing\n");
   EXPECT_EQ(LastWords(folder_ + "/log"), "terminate called after throwing");
+  Log("{\"level\":\"error\",\"message\":\"no route\\n\\tto host\\n\"}\n");
+  EXPECT_EQ(LastWords(folder_ + "/log"), "no route to host");
+  Log("out of memory\n\n");
+  EXPECT_EQ(LastWords(folder_ + "/log"), "out of memory");
   Log("{\"level\":\"info\",\"message\":\"starting\"}\n");
   EXPECT_EQ(LastWords(folder_ + "/log"), "");
 }
