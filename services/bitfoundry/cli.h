@@ -18,10 +18,15 @@
 
 namespace bitfoundry::cli {
 
-// Exit codes. `evaluate` and `verdict` add their own (verdict_commands.cc).
+// Exit codes. `evaluate` and `verdict` have their own (verdict_commands.cc).
 inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kBadUsage = 2;
+
+// A mistake in the command line, which exits with kBadUsage.
+inline Status BadUsage(std::string message) {
+  return {Code::kInvalidArgument, "USAGE", std::move(message)};
+}
 
 // What every command is given.
 struct Shell {

@@ -1,6 +1,7 @@
 // up, down, status: the factory on this machine.
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -33,7 +34,7 @@ struct UpOptions {
 std::string Health(const RunEntry& entry) {
   if (entry.metrics.empty()) return "-";
   grpc::health::v1::HealthCheckResponse answer;
-  runtime::Call call(1s);
+  runtime::Call call(3s);
   const auto stub = grpc::health::v1::Health::NewStub(runtime::Connect(entry.listen));
   if (!stub->Check(&call, {}, &answer).ok()) return "UNREACHABLE";
   return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(answer.status());
@@ -60,10 +61,10 @@ Result<int> AwaitUp(const Shell& shell, const ProcessId& supervisor) {
     if (!run.ok() || run->supervisor != supervisor || run->state != "up") continue;
     bool healthy = true;
     for (const RunEntry& entry : run->processes) {
-      if (entry.state == "failed") {
+      if (entry.state == "failing") {
         return Status(Code::kUnavailable, "CANNOT_START",
                       entry.name + " cannot start: " + entry.reason +
-                          " (the others run; `bitfoundry status`)");
+                          " (it is tried again and the others run; `bitfoundry status`)");
       }
       const std::string health = Health(entry);
       healthy &= entry.state == "ready" && (health == "SERVING" || health == "-");
@@ -109,6 +110,7 @@ Result<int> Up(const Shell& shell, const UpOptions& options) {
     }
     return Detach(shell, options);
   }
+  if (shell.json) return BadUsage("up --json needs --detach: in the foreground it tells a story");
   Choices choices{shell.data, options.teacher_model, options.teacher};
   if (!choices.teacher_model.empty()) {
     choices.teacher_model = std::filesystem::absolute(choices.teacher_model);
@@ -127,6 +129,10 @@ Result<int> Down(const Shell& shell, const None&) {
   return kDone;
 }
 
+int64_t SecondsUntilNext(const RunEntry& entry) {
+  return std::max<int64_t>(0, entry.next_try - std::time(nullptr));
+}
+
 ordered_json Processes(const RunFile& run) {
   ordered_json list = ordered_json::array();
   for (const RunEntry& entry : run.processes) {
@@ -139,7 +145,8 @@ ordered_json Processes(const RunFile& run) {
                     {"health", alive ? Health(entry) : "-"},
                     {"listen", entry.listen},
                     {"metrics", entry.metrics},
-                    {"reason", entry.reason}});
+                    {"reason", entry.reason},
+                    {"next_try_seconds", entry.state == "failing" ? SecondsUntilNext(entry) : 0}});
   }
   return list;
 }
@@ -209,26 +216,39 @@ void PrintList(const std::string& title, const ordered_json& list,
   PrintTable(rows);
 }
 
+// "degraded": up, but for a process that is not ready or a door that does not serve.
+std::string StateOf(const RunFile& run, const ordered_json& processes) {
+  if (run.state == "down") return run.state;
+  if (!IsAlive(run.supervisor)) return "supervisor killed";
+  const bool well = std::all_of(processes.begin(), processes.end(), [](const auto& process) {
+    return process["state"] == "ready" &&
+           (process["health"] == "SERVING" || process["health"] == "-");
+  });
+  return run.state == "up" && !well ? "degraded" : run.state;
+}
+
 Result<int> ShowStatus(const Shell& shell, const None&) {
   const RunFile run = BF_TRY(ReadRunFile(shell.data));
-  const bool alive = IsAlive(run.supervisor);
-  const std::string state = alive || run.state == "down" ? run.state : "supervisor killed";
+  const ordered_json processes = Processes(run);
+  const std::string state = StateOf(run, processes);
   const ordered_json all = {{"state", state},
                             {"data", shell.data.string()},
-                            {"pid", alive ? run.supervisor.pid : 0},
-                            {"processes", Processes(run)},
+                            {"pid", IsAlive(run.supervisor) ? run.supervisor.pid : 0},
+                            {"processes", processes},
                             {"queues", Queues(shell)},
                             {"runs", Runs(shell)},
                             {"verdicts", Verdicts(shell)}};
   if (shell.json) {
     std::printf("%s\n", all.dump(2).c_str());
-    return kDone;
+    return state == "up" ? kDone : kFailed;
   }
   std::printf("%s, data in %s\n", state.c_str(), shell.data.c_str());
   PrintList("processes", all["processes"],
             {"name", "state", "pid", "uptime_seconds", "restarts", "health", "listen", "metrics"});
   for (const RunEntry& entry : run.processes) {
-    if (entry.state == "failed") std::printf("%s: %s\n", entry.name.c_str(), entry.reason.c_str());
+    if (entry.state != "failing") continue;
+    std::printf("%s failing: %s, next try in %ld s\n", entry.name.c_str(), entry.reason.c_str(),
+                static_cast<long>(SecondsUntilNext(entry)));
   }
   PrintList("queues", all["queues"],
             {"kind", "ready", "running", "done", "dead", "cancelled", "oldest_ready_age_seconds"});
@@ -236,7 +256,7 @@ Result<int> ShowStatus(const Shell& shell, const None&) {
             {"run_id", "project", "state", "priority", "attempts", "artefact"});
   PrintList("last verdicts", all["verdicts"],
             {"create_time", "project", "artefact", "suite_name", "outcome"});
-  return kDone;
+  return state == "up" ? kDone : kFailed;
 }
 
 }  // namespace
@@ -260,7 +280,9 @@ void AddFactoryCommands(CLI::App& app, Shell& shell) {
   const auto none = std::make_shared<None>();
   Add(app, shell, "down", "Drain and stop everything that `up` started. Nothing is lost",
       "bitfoundry down", none, Down);
-  Add(app, shell, "status", "Processes, queues with their oldest age, the last runs and verdicts",
+  Add(app, shell, "status",
+      "Processes, queues with their oldest age, the last runs and verdicts. Exits with 0 only if\n"
+      "everything is up and healthy",
       "bitfoundry status --json", none, ShowStatus);
 }
 

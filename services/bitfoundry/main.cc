@@ -31,7 +31,8 @@ int Report(const cli::Shell& shell, const Status& status) {
     std::fprintf(stderr, "bitfoundry: %s [%s]\n", status.message().c_str(),
                  status.reason().c_str());
   }
-  return shell.error_code;
+  const bool usage = status.reason() == "USAGE" && shell.error_code == cli::kFailed;
+  return usage ? cli::kBadUsage : shell.error_code;
 }
 
 }  // namespace
@@ -62,12 +63,11 @@ int main(int argc, char** argv) try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help
-    if (shell.error_code == cli::kFailed) shell.error_code = cli::kBadUsage;
     // The parser may have stopped before it came to --json.
     shell.json = std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--json"; });
     if (shell.json) return Report(shell, {Code::kInvalidArgument, "USAGE", e.what()});
     app.exit(e);
-    return shell.error_code;
+    return shell.error_code == cli::kFailed ? cli::kBadUsage : shell.error_code;
   }
   shell.data = std::filesystem::absolute(shell.data);
   const Result<int> done = shell.chosen();

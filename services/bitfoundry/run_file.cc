@@ -7,7 +7,7 @@ namespace bitfoundry::cli {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ProcessId, pid, start_ticks)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunEntry, name, id, state, reason, listen, metrics, restarts,
-                                   started)
+                                   started, next_try)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunFile, supervisor, state, pg_dsn, processes)
 
 const RunEntry* RunFile::Find(const std::string& name) const {

@@ -15,12 +15,13 @@ namespace bitfoundry::cli {
 struct RunEntry {
   std::string name;     // "postgres", "bf-ingestion", ...
   ProcessId id;         // pid 0: not running
-  std::string state;    // "starting" | "ready" | "waiting" | "failed" | "stopped"
+  std::string state;    // "starting" | "ready" | "failing" | "stopped"
   std::string reason;   // why it ended last, one line
   std::string listen;   // "127.0.0.1:41001", a socket's path, or empty
   std::string metrics;  // "127.0.0.1:41002" or empty
   int restarts = 0;
-  int64_t started = 0;  // Unix seconds
+  int64_t started = 0;   // Unix seconds
+  int64_t next_try = 0;  // Unix seconds; while it is failing
 };
 
 struct RunFile {

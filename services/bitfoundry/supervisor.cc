@@ -22,12 +22,12 @@ using namespace std::chrono_literals;
 
 constexpr auto kTick = 50ms;
 constexpr auto kFirstBackoff = 250ms;
-constexpr auto kLongestBackoff = 10s;
+constexpr auto kLongestBackoff = 30s;
 constexpr auto kHealthyLife = 30s;
 constexpr auto kDrain = 10s;
 constexpr auto kBackendStop = 30s;
 constexpr auto kBackendStart = 60s;
-constexpr int kMaxFailures = 6;
+constexpr int kMaxFirstEnds = 3;
 
 volatile std::sig_atomic_t stop_signal = 0;
 
@@ -123,11 +123,9 @@ Status Supervisor::RunStages() {
   const std::vector<std::string> applied = BF_TRY(db::Migrate(database));
   for (const std::string& name : applied) say_("migrated: " + name);
 
-  // A service that cannot start does not take the others with it; Ended has said why.
+  // A service that cannot start does not take the others with it.
   for (const Stage stage : {Stage::kDoors, Stage::kWorkers}) {
-    if (Status status = BringUp(stage); status.code() == Code::kDeadlineExceeded) {
-      say_(status.message());
-    }
+    if (const Status status = BringUp(stage); !status.ok()) say_(status.message());
   }
   if (stop_signal != 0) return Status();
   Save("up");
@@ -138,7 +136,7 @@ Status Supervisor::RunStages() {
   return Status();
 }
 
-// Until every process of the stage is ready or has failed.
+// Until every process of the stage is ready, or one cannot start.
 Status Supervisor::BringUp(Stage stage) {
   const auto until = Clock::now() + kBackendStart;
   while (stop_signal == 0) {
@@ -146,7 +144,7 @@ Status Supervisor::BringUp(Stage stage) {
     std::string unready;
     for (const Child& child : children_) {
       if (child.planned.stage != stage) continue;
-      if (child.entry.state == "failed") {
+      if (child.failures >= kMaxFirstEnds) {
         return {Code::kUnavailable, "CANNOT_START",
                 child.entry.name + " cannot start: " + child.entry.reason};
       }
@@ -162,7 +160,7 @@ Status Supervisor::BringUp(Stage stage) {
 // Looks once at each process, and does what is due.
 void Supervisor::Tick(Stage up_to) {
   for (Child& child : children_) {
-    if (child.planned.stage > up_to || child.entry.state == "failed") continue;
+    if (child.planned.stage > up_to) continue;
     if (child.entry.id.pid == 0) {
       if (Clock::now() >= child.next_try) StartChild(child);
       continue;
@@ -203,20 +201,15 @@ void Supervisor::Ended(Child& child, const std::string& how) {
   const std::string words = LastWords(child.planned.command.log);
   child.entry.id = {};
   child.entry.reason = how + (words.empty() ? "" : ": " + words);
-  ++child.failures;
-  if (!child.was_ready && child.failures >= kMaxFailures) {
-    child.entry.state = "failed";
-    say_(child.entry.name + " cannot start: " + child.entry.reason);
-  } else {
-    auto backoff =
-        std::chrono::milliseconds(kFirstBackoff) * (1 << std::min(child.failures - 1, 6));
-    backoff = std::min<std::chrono::milliseconds>(backoff, kLongestBackoff);
-    child.next_try = Clock::now() + backoff;
-    child.entry.state = "waiting";
-    ++child.entry.restarts;
-    say_(child.entry.name + " ended (" + child.entry.reason + "), again in " +
-         std::to_string(backoff.count()) + " ms");
-  }
+  auto backoff = std::chrono::milliseconds(kFirstBackoff) * (1 << std::min(child.failures++, 7));
+  backoff = std::min<std::chrono::milliseconds>(backoff, kLongestBackoff);
+  child.next_try = Clock::now() + backoff;
+  child.entry.next_try =
+      std::time(nullptr) + std::chrono::ceil<std::chrono::seconds>(backoff).count();
+  child.entry.state = "failing";
+  ++child.entry.restarts;
+  say_(child.entry.name + " ended (" + child.entry.reason + "), again in " +
+       std::to_string(backoff.count()) + " ms");
   Save(state_);
 }
 
@@ -237,7 +230,7 @@ void Supervisor::StopAll() {
   }
   for (Child& child : children_) {
     child.entry.id = {};
-    if (child.entry.state != "failed") child.entry.state = "stopped";
+    child.entry.state = "stopped";
   }
   Save("down");
   say_("down");

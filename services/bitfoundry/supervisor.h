@@ -14,8 +14,8 @@ namespace bitfoundry::cli {
 // One folder, one supervisor: holds a lock on DATA/lock. Single-threaded.
 //
 // A process that ends is started again after 0.25 s, then after twice as long each time, at most
-// 10 s; 30 s of life reset that. One that ends six times in a row without ever being ready has
-// failed: it is left alone, and run.json says why.
+// 30 s, for as long as it takes: what it lacks (the database, a port) may come back. 30 s of life
+// reset that. Meanwhile it is "failing", and run.json says why and when it is tried next.
 class Supervisor {
  public:
   // Makes sure that nothing else runs here: takes the lock, and ends what a supervisor that was
@@ -28,7 +28,8 @@ class Supervisor {
   ~Supervisor();
 
   // Starts everything, migrates the database, supervises until SIGTERM or SIGINT, and stops
-  // everything: workers, then doors, then Postgres and Redis. `say` gets a line for each event.
+  // everything: workers, then doors, then Postgres and Redis. `say` gets a line for each event. A
+  // service that ends three times before it is ready cannot start, which is said; the others run.
   //
   // Errors: if Postgres or Redis cannot start, or the database cannot be migrated; all is stopped.
   Status Run(const std::function<void(const std::string&)>& say);
@@ -39,8 +40,8 @@ class Supervisor {
   struct Child {
     Planned planned;
     RunEntry entry;
-    int failures = 0;  // ends in a row
-    bool was_ready = false;
+    int failures = 0;        // ends in a row
+    bool was_ready = false;  // since its last start
     Clock::time_point started;
     Clock::time_point next_try;
   };

@@ -9,6 +9,8 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
 
 #include "db/database.h"
 #include "tests/support/status_matchers.h"
@@ -40,11 +42,10 @@ class SupervisorTest : public ::testing::Test {
     chmod(path.c_str(), 0755);
   }
   // The exit code; what it says goes to the file "said".
-  int Cli(const std::string& arguments) {
-    const int status = std::system(
-        (folder_ + "/bitfoundry --data " + data_ + " " + arguments + " > " + folder_ + "/said 2>&1")
-            .c_str());
-    return WEXITSTATUS(status);
+  int Cli(const std::string& arguments) { return Cli(folder_, data_, arguments); }
+  int Cli(const std::string& programs, const std::string& data, const std::string& arguments) {
+    const std::string command = programs + "/bitfoundry --data \"" + data + "\" " + arguments;
+    return WEXITSTATUS(std::system((command + " > " + folder_ + "/said 2>&1").c_str()));
   }
   std::string Said() {
     std::ostringstream text;
@@ -53,6 +54,16 @@ class SupervisorTest : public ::testing::Test {
   }
   RunFile Run() { return *ReadRunFile(data_); }
   RunEntry Entry(const std::string& name) { return *Run().Find(name); }
+
+  // A folder with a real service, that needs a real database, beside the command line.
+  std::string WithLabelQueue() {
+    const std::string programs = folder_ + "/programs";
+    fs::create_directory(programs);
+    for (const char* name : {"/bitfoundry", "/bf-labelqueue"}) {
+      fs::copy_file(std::string(BF_BINARY_DIR "/bin") + name, programs + name);
+    }
+    return programs;
+  }
 
   std::string folder_ = "/tmp/bf_up_XXXXXX";
   std::string data_;
@@ -103,8 +114,61 @@ TEST_F(SupervisorTest, WhatCannotStartSaysWhyAndLeavesTheOthersRunning) {
   EXPECT_NE(Said().find("bf-train-worker cannot start: exit 1: the oven is cold"),
             std::string::npos)
       << Said();
-  EXPECT_EQ(Entry("bf-train-worker").state, "failed");
+  EXPECT_EQ(Entry("bf-train-worker").state, "failing");
   EXPECT_TRUE(IsAlive(Entry("postgres").id));
+}
+
+TEST_F(SupervisorTest, WhatDiesInAnOutageOfPostgresIsTriedUntilItIsOver) {
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  setenv("BF_PG_DSN", Run().pg_dsn.c_str(), 1);
+  const std::string programs = WithLabelQueue(), data = folder_ + "/other";
+  const auto queue = [&] { return *ReadRunFile(data)->Find("bf-labelqueue"); };
+  ASSERT_EQ(Cli(programs, data, "up --detach"), 0) << Said();
+  EXPECT_EQ(Cli(programs, data, "status"), 0) << Said();
+
+  ASSERT_EQ(Cli("down"), 0) << Said();
+  kill(queue().id.pid, SIGKILL);
+  while (queue().restarts < 6) usleep(10'000);
+  EXPECT_EQ(Cli(programs, data, "status"), 1);
+  EXPECT_EQ(Said().find("degraded"), 0U) << Said();
+  EXPECT_NE(Said().find("\nbf-labelqueue failing: exit 1: Postgres: "), std::string::npos)
+      << Said();
+  EXPECT_NE(Said().find(", next try in "), std::string::npos) << Said();
+
+  unsetenv("BF_PG_DSN");
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  while (queue().state != "ready") usleep(10'000);
+  EXPECT_EQ(Cli(programs, data, "down"), 0) << Said();
+}
+
+TEST_F(SupervisorTest, WhatDiesTogetherComesBackTogether) {
+  const std::string programs = WithLabelQueue();
+  ASSERT_EQ(Cli(programs, data_, "up --detach"), 0) << Said();
+  const RunFile before = Run();
+  for (const RunEntry& entry : before.processes) kill(entry.id.pid, SIGKILL);
+  for (const RunEntry& entry : before.processes) {
+    while (Entry(entry.name).state != "ready" || Entry(entry.name).id == entry.id) usleep(10'000);
+  }
+}
+
+TEST_F(SupervisorTest, ADatabaseThatCannotBeUsedIsExplainedInOneLine) {
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  const std::string good = Run().pg_dsn;
+  const std::pair<std::string, std::string> cases[] = {
+      {"host=127.0.0.1 port=1", "could not connect|Connection refused"},
+      {"host=127.0.0.1 port", "missing \"=\""},
+      {good + " user=nobody", "role \"nobody\" does not exist"},
+      {good + " dbname=nowhere", "database \"nowhere\" does not exist"}};
+  for (const auto& [dsn, why] : cases) {
+    setenv("BF_PG_DSN", dsn.c_str(), 1);
+    EXPECT_EQ(Cli(folder_, folder_ + "/other", "up --detach --json"), 1) << dsn;
+    const auto error = nlohmann::json::parse(Said())["error"];
+    EXPECT_EQ(error["reason"], "CANNOT_START");
+    const auto message = error["message"].get<std::string>();
+    EXPECT_TRUE(std::regex_search(message, std::regex(why))) << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  }
+  unsetenv("BF_PG_DSN");
 }
 
 TEST_F(SupervisorTest, AKilledSupervisorLeavesNothingThatTheNextOneDoesNotEnd) {
@@ -113,7 +177,7 @@ TEST_F(SupervisorTest, AKilledSupervisorLeavesNothingThatTheNextOneDoesNotEnd) {
   const RunFile before = Run();
   kill(before.supervisor.pid, SIGKILL);
   while (IsAlive(before.supervisor)) usleep(10'000);
-  EXPECT_EQ(Cli("status"), 0);
+  EXPECT_EQ(Cli("status"), 1);
   EXPECT_NE(Said().find("supervisor killed"), std::string::npos) << Said();
   EXPECT_TRUE(IsAlive(before.Find("bf-train-worker")->id));
   Worker("exec sleep 600");

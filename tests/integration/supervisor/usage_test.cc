@@ -36,8 +36,9 @@ Refusal Refused(const std::string& arguments) {
 
 TEST(Usage, AMistakeIsJsonWhereJsonWasAskedFor) {
   for (const auto& [arguments, code] :
-       {std::pair{"", 2}, std::pair{"train", 2}, std::pair{"status --colour", 2},
-        std::pair{"evaluate 3f9a2b1c", 3}, std::pair{"verdict", 3}}) {
+       {std::pair{"", 2}, std::pair{"train", 2}, std::pair{"up", 2},
+        std::pair{"status --colour", 2}, std::pair{"evaluate 3f9a2b1c", 3},
+        std::pair{"verdict", 3}}) {
     const Refusal refusal = Refused(arguments);
     EXPECT_EQ(refusal.code, code) << arguments;
     EXPECT_EQ(refusal.error["code"], "INVALID_ARGUMENT") << arguments;
