@@ -112,6 +112,16 @@ Result<fs::path> PostgresFolder() {
                 "no Postgres here: apt-get install postgresql, or set BF_PG_DSN");
 }
 
+// `text` as a value in a libpq connection string.
+std::string Quoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
 // Refuses root itself, so it runs as the user that Debian's package made.
 std::string PostgresUser() { return geteuid() == 0 ? "postgres" : ""; }
 
@@ -148,6 +158,11 @@ Result<Planned> PlanPostgres(const fs::path& data) {
   if (socket.string().size() > kMaxSocketPath) {
     return Status(Code::kFailedPrecondition, "PATH_TOO_LONG",
                   data.string() + ": too long for a Unix socket below it; choose a shorter --data");
+  }
+  if (home.string().find(',') != std::string::npos) {
+    return Status(Code::kFailedPrecondition, "COMMA_IN_PATH",
+                  data.string() + ": libpq takes a comma for the end of a path; choose a --data" +
+                      " without one");
   }
   std::error_code failed;
   fs::create_directories(home, failed);
@@ -254,7 +269,7 @@ Result<Plan> MakePlan(const Choices& choices, const RunFile& before) {
   if (plan.private_postgres) {
     plan.processes.push_back(BF_TRY(PlanPostgres(plan.data)));
     plan.pg_dsn =
-        "host='" + (plan.data / "postgres").string() + "' user=bitfoundry dbname=postgres";
+        "host=" + Quoted((plan.data / "postgres").string()) + " user=bitfoundry dbname=postgres";
   }
   std::string redis = Environment("BF_REDIS_URL");
   if (redis.empty()) {

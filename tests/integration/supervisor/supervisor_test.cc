@@ -171,6 +171,14 @@ TEST_F(SupervisorTest, ADatabaseThatCannotBeUsedIsExplainedInOneLine) {
   unsetenv("BF_PG_DSN");
 }
 
+TEST_F(SupervisorTest, ItsFolderMayHaveAnyNameWithoutAComma) {
+  EXPECT_EQ(Cli(folder_, folder_ + "/1,2", "up"), 1);
+  EXPECT_NE(Said().find("COMMA_IN_PATH"), std::string::npos) << Said();
+  data_ = folder_ + "/o'neill \\\\ 1";  // a backslash, for the shell
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  EXPECT_EQ(Cli("status"), 0) << Said();
+}
+
 TEST_F(SupervisorTest, AKilledSupervisorLeavesNothingThatTheNextOneDoesNotEnd) {
   Worker("trap '' TERM; while :; do sleep 0.1; done");  // does not even end when asked
   ASSERT_EQ(Cli("up --detach"), 0) << Said();
