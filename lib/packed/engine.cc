@@ -15,13 +15,28 @@ namespace {
 constexpr uint32_t kThreadsMax = 256;
 constexpr size_t kOverread = 64;  // bytes that a kernel may read past a tensor
 
+// For each tensor of integers out of a sum, the bits that it is first taken to; 0 for none.
+std::vector<uint32_t> FindBinarize(const Network& network) {
+  std::vector<uint32_t> found(network.ops.size() + 1);
+  for (uint32_t i = 0; i < network.ops.size(); ++i) {
+    const Op& op = network.ops[i];
+    if (!std::holds_alternative<Binarize>(op.kind) || found[op.input] != 0) continue;
+    const Kind& giver = network.ops[op.input - 1].kind;
+    const bool sums = std::holds_alternative<Stem>(giver) ||
+                      std::holds_alternative<BinaryConv>(giver) ||
+                      std::holds_alternative<BinaryDense>(giver);
+    if (sums) found[op.input] = i + 1;
+  }
+  return found;
+}
+
 }  // namespace
 
 struct Engine::State {
   std::vector<Layer> layers;
-  std::vector<size_t> offsets;  // of each layer's output, in the arena
-  std::vector<std::unique_ptr<Stage>> stages;
-  std::vector<Frame> frames;  // one a thread
+  std::vector<size_t> offsets;                 // of each layer's output, in the arena
+  std::vector<std::unique_ptr<Stage>> stages;  // null: done by the stage that gives its input
+  std::vector<Frame> frames;                   // one a thread
   size_t image_bytes = 0;
   size_t class_count = 0;
 
@@ -52,20 +67,37 @@ Engine::State::State(const Network& network, std::vector<Layer> described,
     : layers(std::move(described)) {
   const Plan plan = PlanArena(layers, kCacheLine);
   offsets.assign(plan.offsets.begin(), plan.offsets.end());
+  size_t arena_bytes = plan.bytes;
+  const std::vector<uint32_t> binarize_of = FindBinarize(network);
+  for (const uint32_t tensor : binarize_of) {  // alive before the plan says so: with a place apart
+    if (tensor == 0) continue;
+    offsets[tensor - 1] = arena_bytes;
+    arena_bytes += RoundUp(layers[tensor - 1].out_bytes, kCacheLine);
+  }
   const auto offset_of = [&](uint32_t tensor) { return tensor == 0 ? 0 : offsets[tensor - 1]; };
   Scratch scratch;
-  for (size_t i = 0; i < layers.size(); ++i) {
+  for (uint32_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = layers[i];
-    const uint32_t skip_channels = layer.add == 0 ? 0 : layers[layer.add - 1].out.channels;
-    const Site site = {KernelsFor(options.cpu), layer,      offset_of(layer.input),
-                       offset_of(layer.add),    offsets[i], skip_channels};
-    stages.push_back(MakeStage(site, network.ops[i], network));
+    const Op& op = network.ops[i];
+    stages.emplace_back();
+    if (std::holds_alternative<Binarize>(op.kind) && binarize_of[op.input] == i + 1) continue;
+    const uint32_t bits = binarize_of[i + 1];
+    const Site site = {
+        .kernels = KernelsFor(options.cpu),
+        .layer = layer,
+        .in = offset_of(layer.input),
+        .skip = offset_of(layer.add),
+        .out = offsets[i],
+        .skip_channels = layer.add == 0 ? 0 : layers[layer.add - 1].out.channels,
+        .binarize = bits == 0 ? nullptr : &std::get<Binarize>(network.ops[bits - 1].kind),
+        .bits = offset_of(bits)};
+    stages.back() = MakeStage(site, op, network);
     scratch.Cover(stages.back()->scratch());
   }
   image_bytes = size_t{network.input.height} * network.input.width * network.input.channels;
   class_count = layers.back().out.channels;
   for (uint32_t i = 0; i < options.threads; ++i)
-    frames.emplace_back(plan.bytes + kOverread, scratch);
+    frames.emplace_back(arena_bytes + kOverread, scratch);
   for (uint32_t i = 1; i < options.threads; ++i) {
     threads.emplace_back([this, i] { Serve(frames[i]); });
   }
@@ -81,7 +113,7 @@ void Engine::State::RunImage(Frame& frame, const uint8_t* image,
                              std::vector<uint32_t>* checksums) const {
   frame.image = image;
   for (size_t i = 0; i < stages.size(); ++i) {
-    stages[i]->Run(frame);
+    if (stages[i] != nullptr) stages[i]->Run(frame);
     if (checksums == nullptr) continue;
     checksums->push_back(Crc32({frame.arena.get() + offsets[i], layers[i].out_bytes}));
   }

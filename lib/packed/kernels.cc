@@ -7,7 +7,8 @@ namespace bitfoundry::packed {
 Cpu BestCpu() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vpopcntdq")) {
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+      __builtin_cpu_supports("avx512vpopcntdq")) {
     return Cpu::kAvx512;
   }
   if (__builtin_cpu_supports("avx2")) return Cpu::kAvx2;

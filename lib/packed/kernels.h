@@ -30,11 +30,14 @@ enum class Cpu { kPortable, kAvx2, kAvx512 };  // each can run what comes before
 // Filters are stored in groups; a row of sums has room for whole groups.
 constexpr uint32_t kFilterGroup = 32;
 
-// Row r of patch i starts at row[r] + i * step.
+// `lines` lines of `count` patches each. Row r of patch i of line l starts at
+// row[r] + l * line_step + i * step.
 struct Patches {
   const uint8_t* row[7];
   size_t step;  // bytes
   uint32_t count;
+  size_t line_step = 0;
+  uint32_t lines = 1;
 };
 
 // Binary filters of `rows` (1 or 3) rows of `words` 32-bit words; or the stem's, of `rows` rows of
@@ -43,21 +46,33 @@ struct Filters {
   uint32_t rows;
   uint32_t words;
   uint32_t count;
-  uint32_t bits;          // K of binary filters
   const uint8_t* packed;  // by Kernels::pack_*, on a boundary of 64 bytes
 };
 
-// What makes integers of sums, as ToInts of packed/network.h says. `biases` have 2^(shift-1) added.
+// What makes integers of sums, as ToInts of packed/network.h says:
+//   y = (scale * x + bias) >> shift, where x = relu ? max((sum << doubled) + offset, 0) : sum
+// `biases` have 2^(shift-1) added. scale * x may wrap if the result does not.
 struct Scaling {
   const int32_t* scales;
   const int32_t* biases;
   uint32_t channels;
   uint32_t shift;
   bool relu;
-  uint32_t skip_channels;  // 0: none
+  uint32_t doubled;  // 0 or 1
+  int32_t offset;
+  uint32_t skip_channels;     // 0: none
+  const int32_t* thresholds;  // of the bits, if they are wanted
 };
 
-// Sums of one output row lie at [patch][stride], where stride is the count of filters rounded up to
+// Pixels of a map of integers or bits.
+struct Window {
+  uint32_t height;
+  uint32_t width;
+  uint32_t line;  // pixels from one row of the map to the next
+  uint32_t channels;
+};
+
+// Sums lie at [line][patch][stride], where stride is the count of filters rounded up to
 // kFilterGroup. Thresholds fill their last group with INT32_MIN, which no sum is less than.
 struct Kernels {
   Cpu cpu;
@@ -73,7 +88,7 @@ struct Kernels {
   void (*ready_lines)(const uint32_t* lines, size_t words, size_t line, uint32_t rows,
                       uint8_t* room, const uint8_t** row);
   size_t word_bytes;
-  // sums = K - 2 * differing bits
+  // sums = minus the differing bits
   void (*binary)(const Patches& patches, const Filters& filters, int32_t* sums, size_t stride);
 
   // ---- The stem: sums of 16-bit pixel times 8-bit weight
@@ -86,17 +101,22 @@ struct Kernels {
   // bit = sum < threshold; gives [pixels][(channels + 31) / 32] words
   void (*to_bits)(const int32_t* sums, size_t stride, uint32_t pixels, uint32_t channels,
                   const int32_t* thresholds, uint32_t* out);
-  // gives [pixels][channels]; `skip` [pixels][skip_channels] may be `out`
+  // gives [pixels][channels]; `skip` [pixels][skip_channels] may be `out`; and, unless `bits` is
+  // null, what binarize makes of them, where bits beyond the channels may be left as they are
   void (*to_ints)(const int32_t* sums, size_t stride, uint32_t pixels, const Scaling& scaling,
-                  const int16_t* skip, int16_t* out);
+                  const int16_t* skip, int16_t* out, uint32_t* bits);
 
   // ---- Maps
   // bit = value < threshold
   void (*binarize)(const int16_t* values, uint32_t pixels, uint32_t channels,
                    const int32_t* thresholds, uint32_t* out);
-  // sums[c] += channel c of every pixel, bits as -1 and +1; `sums` has room for whole groups
-  void (*add_bits)(const uint32_t* words, uint32_t pixels, uint32_t channels, int32_t* sums);
-  void (*add_ints)(const int16_t* values, uint32_t pixels, uint32_t channels, int32_t* sums);
+  // sums[c] = the sum of channel c over a window, bits as -1 and +1; `sums` has room for whole
+  // groups
+  void (*sum_bits)(const uint32_t* words, const Window& window, int32_t* sums);
+  void (*sum_ints)(const int16_t* values, const Window& window, int32_t* sums);
+  // out[i] = the bits of pixels i, i + 1, i + 2 side by side, for i + 2 < count: three pixels of at
+  // most 21 channels, one word each, take one word, or two if they have more than 32 bits
+  void (*join_pixels)(const uint32_t* pixels, size_t count, uint32_t channels, uint32_t* out);
 };
 
 // The best that this machine can run.

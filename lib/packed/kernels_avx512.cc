@@ -1,4 +1,4 @@
-// Compiled with AVX-512 F, BW, VL and VPOPCNTDQ.
+// Compiled with AVX-512 F, BW, VL, VNNI and VPOPCNTDQ.
 #include <immintrin.h>
 
 #include "packed/kernels.h"
@@ -7,29 +7,36 @@ namespace bitfoundry::packed {
 namespace {
 
 typedef int32_t Ints __attribute__((vector_size(64)));
+constexpr uint32_t kTile = 8;
+typedef int16_t Shorts __attribute__((vector_size(32)));
 
 inline __m512i M(Ints a) { return reinterpret_cast<__m512i>(a); }
 inline Ints I(__m512i a) { return reinterpret_cast<Ints>(a); }
 
+inline Ints Widen(Shorts s) { return I(_mm512_cvtepi16_epi32(reinterpret_cast<__m256i>(s))); }
+inline Shorts Narrow(Ints i) { return reinterpret_cast<Shorts>(_mm512_cvtepi32_epi16(M(i))); }
+
 inline uint32_t LessBits(Ints a, Ints b) { return _mm512_cmplt_epi32_mask(M(a), M(b)); }
 
-inline Ints MultiplyPairs(Ints a, Ints b) { return I(_mm512_madd_epi16(M(a), M(b))); }
+inline Ints AddPairs(Ints sum, Ints a, Ints b) {
+  return I(_mm512_dpwssd_epi32(M(sum), M(a), M(b)));
+}
 
-inline Ints Select(Ints d, Ints a, Ints b) {
-  return I(_mm512_ternarylogic_epi32(M(d), M(a), M(b), 0xca));
+inline Ints Twos(Ints d, Ints ones, Ints e1) {
+  return I(_mm512_ternarylogic_epi32(M(d), M(ones), M(e1), 0x3a));
 }
 
 class Counter {
  public:
-  void Add(Ints e) { ones_ += I(_mm512_popcnt_epi32(M(e))); }
+  void Add(Ints e) { ones_ -= I(_mm512_popcnt_epi32(M(e))); }
   void Add(Ints ones, Ints twos) {
-    ones_ += I(_mm512_popcnt_epi32(M(ones)));
-    twos_ += I(_mm512_popcnt_epi32(M(twos)));
+    ones_ -= I(_mm512_popcnt_epi32(M(ones)));
+    twos_ -= I(_mm512_popcnt_epi32(M(twos)));
   }
-  Ints Total() const { return ones_ + 2 * twos_; }
+  Ints Minus() const { return ones_ + 2 * twos_; }
 
  private:
-  Ints ones_ = {};
+  Ints ones_ = {};  // counted downwards
   Ints twos_ = {};
 };
 
@@ -56,8 +63,9 @@ const Kernels kAvx512Kernels = {
     .to_bits = ToBits,
     .to_ints = ToInts,
     .binarize = Binarize,
-    .add_bits = AddBits,
-    .add_ints = AddInts,
+    .sum_bits = SumBits,
+    .sum_ints = SumInts,
+    .join_pixels = JoinPixels,
 };
 
 }  // namespace bitfoundry::packed

@@ -1,8 +1,8 @@
 // Binary products by counting bits, for CPUs that can: the arithmetic of packed/kernels.h. Included
 // after kernels_loops.h, by a file that has defined also, in the unnamed namespace:
 //
-//   Select(d, a, b)   d ? a : b, bit by bit
-//   Counter           counts bits: Add(e), Add(ones, twos), and Total() in each lane
+//   Twos(d, ones, e1)   d ? ~ones : e1, bit by bit
+//   Counter             counts bits: Add(e), Add(ones, twos); Minus(): minus their number
 #pragma once
 
 namespace bitfoundry::packed {
@@ -11,22 +11,21 @@ namespace {
 // One row a filter: each word is counted.
 struct RowTile {
   template <uint32_t patches>
-  [[gnu::always_inline]] static void Run(const Patches& p, uint32_t first, const Filters& filters,
+  [[gnu::always_inline]] static void Run(const Patches& p, size_t offset, const Filters& filters,
                                          const uint8_t* weights, int32_t* sums, size_t stride) {
-    const uint8_t* const row = p.row[0] + first * p.step;
     for (uint32_t v = 0; v < kBlock; v += kLanes) {
+      const uint8_t* row = p.row[0] + offset;
       Counter differing[patches] = {};
-      for (uint32_t w = 0; w < filters.words; ++w) {
+      for (uint32_t w = 0; w < filters.words; ++w, row += 4) {
         const Ints filter = Load<Ints>(weights + (w * kBlock + v) * 4);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (uint32_t i = 0; i < patches; ++i) {
-          differing[i].Add(filter ^ Spread(row + i * p.step + w * 4));
+          differing[i].Add(filter ^ Spread(row + i * p.step));
         }
       }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (uint32_t i = 0; i < patches; ++i) {
-        const Ints sum = static_cast<int32_t>(filters.bits) - 2 * differing[i].Total();
-        Store(sums + i * stride + v, sum);
+        Store(sums + i * stride + v, differing[i].Minus());
       }
     }
   }
@@ -35,30 +34,33 @@ struct RowTile {
 // Three rows a filter, stored as (x1, x1^x2, x1^x2^x3): see packed/kernels.h.
 struct TripleTile {
   template <uint32_t patches>
-  [[gnu::always_inline]] static void Run(const Patches& p, uint32_t first, const Filters& filters,
+  [[gnu::always_inline]] static void Run(const Patches& p, size_t offset, const Filters& filters,
                                          const uint8_t* weights, int32_t* sums, size_t stride) {
-    const uint8_t* const row0 = p.row[0] + first * p.step;
-    const uint8_t* const row1 = p.row[1] + first * p.step;
-    const uint8_t* const row2 = p.row[2] + first * p.step;
     for (uint32_t v = 0; v < kBlock; v += kLanes) {
-      Counter differing[patches] = {};
+      const uint8_t* row0 = p.row[0] + offset;
+      const uint8_t* row1 = p.row[1] + offset;
+      const uint8_t* row2 = p.row[2] + offset;
       const uint8_t* at = weights + v * 4;
-      for (size_t w = 0; w < size_t{filters.words} * 4; w += 4, at += 3 * kBlock * 4) {
+      Counter differing[patches] = {};
+      for (uint32_t w = 0; w < filters.words; ++w) {
         const Ints f1 = Load<Ints>(at);
         const Ints f12 = Load<Ints>(at + kBlock * 4);
         const Ints f123 = Load<Ints>(at + 2 * kBlock * 4);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (uint32_t i = 0; i < patches; ++i) {
-          const Ints e1 = f1 ^ Spread(row0 + i * p.step + w);
-          const Ints d = f12 ^ Spread(row1 + i * p.step + w);
-          const Ints ones = f123 ^ Spread(row2 + i * p.step + w);
-          differing[i].Add(ones, Select(d, ~ones, e1));
+          const Ints e1 = f1 ^ Spread(row0 + i * p.step);
+          const Ints d = f12 ^ Spread(row1 + i * p.step);
+          const Ints ones = f123 ^ Spread(row2 + i * p.step);
+          differing[i].Add(ones, Twos(d, ones, e1));
         }
+        row0 += 4;
+        row1 += 4;
+        row2 += 4;
+        at += 3 * kBlock * 4;
       }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (uint32_t i = 0; i < patches; ++i) {
-        const Ints sum = static_cast<int32_t>(filters.bits) - 2 * differing[i].Total();
-        Store(sums + i * stride + v, sum);
+        Store(sums + i * stride + v, differing[i].Minus());
       }
     }
   }

@@ -4,6 +4,11 @@ namespace bitfoundry::packed {
 namespace {
 
 typedef int32_t Ints __attribute__((vector_size(16)));
+constexpr uint32_t kTile = 4;
+typedef int16_t Shorts __attribute__((vector_size(8)));
+
+inline Ints Widen(Shorts s) { return __builtin_convertvector(s, Ints); }
+inline Shorts Narrow(Ints i) { return __builtin_convertvector(i, Shorts); }
 
 inline uint32_t LessBits(Ints a, Ints b) {
   uint32_t bits = 0;
@@ -11,17 +16,17 @@ inline uint32_t LessBits(Ints a, Ints b) {
   return bits;
 }
 
-inline Ints MultiplyPairs(Ints a, Ints b) {
-  return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+inline Ints AddPairs(Ints sum, Ints a, Ints b) {
+  return sum + (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
 }
 
-inline Ints Select(Ints d, Ints a, Ints b) { return b ^ (d & (a ^ b)); }
+inline Ints Twos(Ints d, Ints ones, Ints e1) { return e1 ^ (d & ~(ones ^ e1)); }
 
 class Counter {
  public:
   void Add(Ints e) { total_ += OfBytes(InBytes(e)); }
   void Add(Ints ones, Ints twos) { total_ += OfBytes(InBytes(ones) + 2 * InBytes(twos)); }
-  Ints Total() const { return reinterpret_cast<Ints>(total_); }
+  Ints Minus() const { return -reinterpret_cast<Ints>(total_); }
 
  private:
   typedef uint32_t Words __attribute__((vector_size(16)));
@@ -67,8 +72,9 @@ const Kernels kPortableKernels = {
     .to_bits = ToBits,
     .to_ints = ToInts,
     .binarize = Binarize,
-    .add_bits = AddBits,
-    .add_ints = AddInts,
+    .sum_bits = SumBits,
+    .sum_ints = SumInts,
+    .join_pixels = JoinPixels,
 };
 
 }  // namespace bitfoundry::packed

@@ -11,6 +11,7 @@ namespace {
 
 // Of input lines that are readied at once: they and what becomes of them stay in the L1 cache.
 constexpr size_t kStripBytes = 8 << 10;
+constexpr size_t kSumsBytes = 8 << 10;  // of output rows that are finished at once
 
 std::vector<int32_t> PadThresholds(const std::vector<int32_t>& thresholds) {
   std::vector<int32_t> padded = thresholds;
@@ -18,43 +19,78 @@ std::vector<int32_t> PadThresholds(const std::vector<int32_t>& thresholds) {
   return padded;
 }
 
-// Turns sums into one row of the output.
+// Turns sums into rows of the output.
 class Finish {
  public:
   // `bits` is K of a binary operation, 0 of a stem.
-  Finish(const Site& site, const Output& output, int64_t bits)
+  Finish(const Site& site, const Output& output, uint32_t bits)
       : k_(site.kernels),
         shape_(site.layer.out),
         skip_(site.skip),
         skip_channels_(site.skip_channels),
         out_(site.out),
+        bits_out_(site.bits),
+        bits_(bits),
         to_bits_(std::holds_alternative<ToBits>(output)) {
     if (to_bits_) {
       thresholds_ = PadThresholds(std::get<ToBits>(output).thresholds);
-      for (size_t c = 0; bits != 0 && c < shape_.channels; ++c) {
-        const int64_t below = bits - 2 * int64_t{thresholds_[c]};  // differing > t is sum < K - 2t
-        thresholds_[c] = static_cast<int32_t>(std::clamp<int64_t>(below, INT32_MIN, INT32_MAX));
+      for (size_t c = 0; bits_ != 0 && c < shape_.channels;
+           ++c) {  // differing > t: -differing < -t
+        thresholds_[c] = thresholds_[c] == INT32_MIN ? INT32_MAX : -thresholds_[c];
       }
-    } else {
-      ints_ = std::get<ToInts>(output);
-      for (int32_t& bias : ints_.biases) bias += 1 << ints_.shift >> 1;
+      return;
+    }
+    ints_ = std::get<ToInts>(output);
+    if (site.binarize != nullptr) thresholds_ = PadThresholds(site.binarize->thresholds);
+    for (size_t c = 0; c < shape_.channels; ++c) {
+      auto bias = static_cast<uint32_t>(ints_.biases[c]) + (1U << ints_.shift >> 1);
+      if (bits_ != 0 && !ints_.relu) {  // v = K - 2 * differing
+        const auto scale = static_cast<uint32_t>(ints_.scales[c]);
+        bias += scale * bits_;
+        ints_.scales[c] = static_cast<int32_t>(2 * scale);
+      }
+      ints_.biases[c] = static_cast<int32_t>(bias);
     }
   }
 
   size_t stride() const { return RoundUp(shape_.channels, kFilterGroup); }
-  size_t sum_bytes() const { return shape_.width * stride() * sizeof(int32_t); }
 
-  void Run(const Frame& frame, const int32_t* sums, size_t y) const {
+  // Rows that are finished at once, at most, and the bytes of their sums.
+  size_t rows_max() const {
+    const size_t row_bytes = shape_.width * stride() * sizeof(int32_t);
+    return std::clamp<size_t>(kSumsBytes / row_bytes, 1, shape_.height);
+  }
+  size_t sum_bytes() const { return rows_max() * shape_.width * stride() * sizeof(int32_t); }
+
+  // visit(row, how many from there) until all `rows` of a strip are visited.
+  template <typename Visit>
+  void ForRows(size_t rows, Visit visit) const {
+    for (size_t y = 0; y < rows; y += rows_max()) visit(y, std::min(rows_max(), rows - y));
+  }
+
+  // Finishes `rows` rows from row y on.
+  void Run(const Frame& frame, const int32_t* sums, size_t y, size_t rows) const {
     const size_t pixel = y * shape_.width;
+    const auto pixels = static_cast<uint32_t>(rows * shape_.width);
     if (to_bits_) {
       uint32_t* const out = At<uint32_t>(frame, out_) + pixel * Words(shape_.channels);
-      k_.to_bits(sums, stride(), shape_.width, shape_.channels, thresholds_.data(), out);
+      k_.to_bits(sums, stride(), pixels, shape_.channels, thresholds_.data(), out);
     } else {
-      const Scaling scaling = {ints_.scales.data(), ints_.biases.data(), shape_.channels,
-                               ints_.shift,         ints_.relu,          skip_channels_};
+      const Scaling scaling = {.scales = ints_.scales.data(),
+                               .biases = ints_.biases.data(),
+                               .channels = shape_.channels,
+                               .shift = ints_.shift,
+                               .relu = ints_.relu,
+                               .doubled = bits_ != 0,
+                               .offset = static_cast<int32_t>(bits_),
+                               .skip_channels = skip_channels_,
+                               .thresholds = thresholds_.data()};
       const int16_t* const skip = At<int16_t>(frame, skip_) + pixel * skip_channels_;
       int16_t* const out = At<int16_t>(frame, out_) + pixel * shape_.channels;
-      k_.to_ints(sums, stride(), shape_.width, scaling, skip, out);
+      uint32_t* const bits = thresholds_.empty()
+                                 ? nullptr
+                                 : At<uint32_t>(frame, bits_out_) + pixel * Words(shape_.channels);
+      k_.to_ints(sums, stride(), pixels, scaling, skip, out, bits);
     }
   }
 
@@ -64,9 +100,11 @@ class Finish {
   size_t skip_;
   uint32_t skip_channels_;
   size_t out_;
+  size_t bits_out_;
+  uint32_t bits_;  // K, or 0
   bool to_bits_;
-  std::vector<int32_t> thresholds_;  // a bit is 1 where a sum is below
-  ToInts ints_;                      // biases with what rounds
+  std::vector<int32_t> thresholds_;  // a bit is 1 where a sum, or an integer, is below
+  ToInts ints_;                      // scales and biases as Scaling wants them
 };
 
 // Which input lines a strip of output rows sees: with a border of kernel / 2 on each side.
@@ -121,7 +159,7 @@ class StemStage : public Stage {
         strips_(site.layer.in, site.layer.out.height, op.kernel, op.stride,
                 line_ * sizeof(int16_t)),
         width_(site.layer.out.width),
-        filters_{op.kernel, (op.kernel * channels_ + 1) / 2, op.channels, 0, nullptr},
+        filters_{op.kernel, (op.kernel * channels_ + 1) / 2, op.channels, nullptr},
         packed_(k_.stem_bytes(filters_)),
         finish_(site, op.output, 0) {
     k_.pack_stem(op.weights.data(), op.kernel * channels_, filters_, packed_.get());
@@ -147,14 +185,16 @@ class StemStage : public Stage {
         }
       });
       Patches patches = {{}, strips_.stride * channels_ * sizeof(int16_t), width_};
-      for (size_t y = 0; y < count; ++y) {
+      patches.line_step = strips_.stride * line_ * sizeof(int16_t);
+      finish_.ForRows(count, [&](size_t y, size_t rows) {
         for (size_t r = 0; r < filters_.rows; ++r) {
           const int16_t* const line = lines + (y * strips_.stride + r) * line_;
           patches.row[r] = reinterpret_cast<const uint8_t*>(line);
         }
+        patches.lines = static_cast<uint32_t>(rows);
         k_.stem(patches, filters_, sums, finish_.stride());
-        finish_.Run(frame, sums, first + y);
-      }
+        finish_.Run(frame, sums, first + y, rows);
+      });
     });
   }
 
@@ -172,16 +212,6 @@ class StemStage : public Stage {
 
 // Three pixels side by side of few channels take fewer words when their bits are joined.
 constexpr uint32_t kJoinedMax = 21;  // channels, so that three pixels fit 64 bits
-
-// out[i] = pixels i, i + 1 and i + 2 of `channels` bits, as one or two words.
-void Join(const uint32_t* pixels, size_t count, uint32_t channels, uint32_t words, uint32_t* out) {
-  for (size_t i = 0; i + 2 < count; ++i) {
-    const uint64_t joined = uint64_t{pixels[i]} | uint64_t{pixels[i + 1]} << channels |
-                            uint64_t{pixels[i + 2]} << (2 * channels);
-    out[i * words] = static_cast<uint32_t>(joined);
-    if (words == 2) out[i * 2 + 1] = static_cast<uint32_t>(joined >> 32);
-  }
-}
 
 // BinaryConv; and BinaryDense, as one of a single pixel that holds the whole map.
 class BinaryStage : public Stage {
@@ -205,18 +235,20 @@ class BinaryStage : public Stage {
     auto* const sums = reinterpret_cast<int32_t*>(frame.sums.get());
     strips_.ForEach([&](size_t first, size_t count) {
       const uint32_t* const lines = Lines(frame, first, count);
+      const size_t line_words = line_ * patch_step_;
       Patches start = {};
-      k_.ready_lines(lines, strips_.lines(count) * line_ * patch_step_, line_ * patch_step_,
-                     filters_.rows, frame.ready.get(), start.row);
-      const size_t pixel_bytes = patch_step_ * k_.word_bytes;
-      Patches patches = {{}, strips_.stride * pixel_bytes, width_};
-      for (size_t y = 0; y < count; ++y) {
+      k_.ready_lines(lines, strips_.lines(count) * line_words, line_words, filters_.rows,
+                     frame.ready.get(), start.row);
+      Patches patches = {{}, strips_.stride * patch_step_ * k_.word_bytes, width_};
+      patches.line_step = strips_.stride * line_words * k_.word_bytes;
+      finish_.ForRows(count, [&](size_t y, size_t rows) {
         for (size_t r = 0; r < filters_.rows; ++r) {
-          patches.row[r] = start.row[r] + y * strips_.stride * line_ * pixel_bytes;
+          patches.row[r] = start.row[r] + y * patches.line_step;
         }
+        patches.lines = static_cast<uint32_t>(rows);
         k_.binary(patches, filters_, sums, finish_.stride());
-        finish_.Run(frame, sums, first + y);
-      }
+        finish_.Run(frame, sums, first + y, rows);
+      });
     });
   }
 
@@ -235,21 +267,25 @@ class BinaryStage : public Stage {
         strips_(in, site.layer.out.height, kernel, stride, line_ * patch_step_ * 4),
         width_(site.layer.out.width),
         filters_{kernel, joined_ ? patch_step_ : kernel * pixel_words, site.layer.out.channels,
-                 static_cast<uint32_t>(site.layer.macs_1bit / site.layer.out.height /
-                                       site.layer.out.width / site.layer.out.channels),
                  nullptr},
         packed_(k_.filter_bytes(filters_)),
-        finish_(site, output, filters_.bits) {
+        finish_(site, output, Bits(site.layer)) {
     if (joined_) {
       std::vector<uint32_t> joined(size_t{filters_.count} * 3 * patch_step_);
       for (size_t row = 0; row < size_t{filters_.count} * 3; ++row) {
-        Join(&weights[row * 3], 3, in_channels_, patch_step_, &joined[row * patch_step_]);
+        k_.join_pixels(&weights[row * 3], 3, in_channels_, &joined[row * patch_step_]);
       }
       k_.pack_filters(joined.data(), filters_, packed_.get());
     } else {
       k_.pack_filters(weights.data(), filters_, packed_.get());
     }
     filters_.packed = packed_.get();
+  }
+
+  // K.
+  static uint32_t Bits(const Layer& layer) {
+    const uint64_t outputs = uint64_t{layer.out.height} * layer.out.width * layer.out.channels;
+    return static_cast<uint32_t>(layer.macs_1bit / outputs);
   }
 
   // The lines that output rows `first` to `first + count` see.
@@ -263,7 +299,7 @@ class BinaryStage : public Stage {
     });
     if (!joined_) return lines;
     auto* const patches = reinterpret_cast<uint32_t*>(frame.patches.get());
-    Join(lines, strips_.lines(count) * line_, in_channels_, patch_step_, patches);
+    k_.join_pixels(lines, strips_.lines(count) * line_, in_channels_, patches);
     return patches;
   }
 
@@ -358,8 +394,7 @@ class SumStage : public Stage {
         in_shape_(site.layer.in),
         out_shape_(site.layer.out),
         bits_(site.layer.takes == Values::kBits),
-        height_(height),
-        width_(width),
+        window_{height, width, in_shape_.width, in_shape_.channels},
         stride_(stride),
         shift_(shift),
         in_(site.in),
@@ -372,35 +407,29 @@ class SumStage : public Stage {
   void Run(const Frame& frame) const override {
     auto* const sums = reinterpret_cast<int32_t*>(frame.sums.get());
     Value* out = At<Value>(frame, out_);
+    const int32_t half = 1 << shift_ >> 1;
     for (size_t y = 0; y < out_shape_.height; ++y) {
       for (size_t x = 0; x < out_shape_.width; ++x, out += in_shape_.channels) {
-        std::fill_n(sums, RoundUp(in_shape_.channels, kFilterGroup), 0);
-        for (size_t row = 0; row < height_; ++row) {
-          AddRow(frame, (y * stride_ + row) * in_shape_.width + x * stride_, sums);
+        const size_t pixel = (y * in_shape_.width + x) * stride_;
+        if (bits_) {
+          const size_t words = Words(in_shape_.channels);
+          k_.sum_bits(At<uint32_t>(frame, in_) + pixel * words, window_, sums);
+        } else {
+          k_.sum_ints(At<int16_t>(frame, in_) + pixel * in_shape_.channels, window_, sums);
         }
         for (size_t c = 0; c < in_shape_.channels; ++c) {
-          out[c] = static_cast<Value>(RoundShift(sums[c], shift_));
+          out[c] = static_cast<Value>((sums[c] + half) >> shift_);
         }
       }
     }
   }
 
  private:
-  void AddRow(const Frame& frame, size_t pixel, int32_t* sums) const {
-    const uint32_t channels = in_shape_.channels;
-    if (bits_) {
-      k_.add_bits(At<uint32_t>(frame, in_) + pixel * Words(channels), width_, channels, sums);
-    } else {
-      k_.add_ints(At<int16_t>(frame, in_) + pixel * channels, width_, channels, sums);
-    }
-  }
-
   const Kernels& k_;
   Shape in_shape_;
   Shape out_shape_;
   bool bits_;
-  uint32_t height_;  // of the window
-  uint32_t width_;
+  Window window_;
   uint32_t stride_;
   uint32_t shift_;
   size_t in_;

@@ -87,6 +87,9 @@ struct Site {
   size_t skip;
   size_t out;
   uint32_t skip_channels;  // 0: none
+  // The operation that takes the integers to bits, or null, and where those go: done on the way.
+  const Binarize* binarize = nullptr;
+  size_t bits = 0;
 };
 
 // The returned stage refers to nothing of its arguments but the kernels.

@@ -12,7 +12,7 @@
 namespace bitfoundry::packed {
 namespace {
 
-using ::testing::ElementsAreArray;
+using ::testing::ElementsAre;
 
 class KernelsOf : public ::testing::TestWithParam<Cpu> {
  protected:
@@ -28,6 +28,13 @@ class KernelsOf : public ::testing::TestWithParam<Cpu> {
     std::vector<uint32_t> words(n);
     for (uint32_t& w : words) w = static_cast<uint32_t>(random_());
     return words;
+  }
+
+  std::vector<int32_t> RandomIntegers(size_t n, int32_t low, int32_t high) {
+    std::vector<int32_t> integers(n);
+    for (int32_t& i : integers)
+      i = low + static_cast<int32_t>(random_() % uint32_t(high - low + 1));
+    return integers;
   }
 
   // The sums of patches that start `step` words apart on lines of `line` words, without what pads
@@ -75,7 +82,7 @@ std::vector<int32_t> BitByBit(const std::vector<uint32_t>& lines, size_t line, s
                                      weights[(o * f.rows + r) * f.words + w]);
         }
       }
-      sums.push_back(static_cast<int32_t>(f.bits) - 2 * differing);
+      sums.push_back(-differing);
     }
   }
   return sums;
@@ -88,7 +95,7 @@ TEST_P(KernelsOf, MultipliesBitsByTheDefinitionWhateverTheShape) {
         for (const uint32_t patches : {1U, 4U, 5U, 9U}) {
           const size_t step = 1 + (words + count) % 3;
           const size_t line = (patches - 1) * step + words;
-          const Filters filters = {rows, words, count, rows * words * 32, nullptr};
+          const Filters filters = {rows, words, count, nullptr};
           const auto lines = RandomWords(line * rows);
           const auto weights = RandomWords(size_t{count} * rows * words);
           ASSERT_EQ(Multiply(lines, line, step, patches, weights, filters),
@@ -104,12 +111,12 @@ TEST_P(KernelsOf, MultipliesBitsByTheDefinitionWhateverTheShape) {
 // A counter that is too narrow shows only when everything differs.
 TEST_P(KernelsOf, CountsUpToEveryBit) {
   for (const uint32_t words : {1U, 7U, 8U, 768U, 3000U}) {
-    const Filters filters = {3, words, 2, 3 * words * 32, nullptr};
+    const Filters filters = {3, words, 2, nullptr};
     std::vector<uint32_t> weights(size_t{6} * words);
     std::fill_n(weights.begin(), 3 * words, ~uint32_t{0});
     const std::vector<uint32_t> lines(size_t{3} * words);
-    const auto all = static_cast<int32_t>(filters.bits);
-    EXPECT_THAT(Multiply(lines, words, 1, 1, weights, filters), ElementsAreArray({-all, all}));
+    const auto all = static_cast<int32_t>(3 * words * 32);
+    EXPECT_THAT(Multiply(lines, words, 1, 1, weights, filters), ElementsAre(-all, 0));
   }
 }
 
@@ -118,7 +125,7 @@ TEST_P(KernelsOf, SeesEverySingleBit) {
   constexpr uint32_t kWords = 3;
   for (const uint32_t rows : {1U, 3U}) {
     const uint32_t bits = rows * kWords * 32;
-    const Filters filters = {rows, kWords, bits, bits, nullptr};
+    const Filters filters = {rows, kWords, bits, nullptr};
     std::vector<uint32_t> weights(size_t{bits} * rows * kWords);
     for (size_t b = 0; b < bits; ++b) {
       weights[b * rows * kWords + b / 32] = uint32_t{1} << (b % 32);
@@ -126,8 +133,8 @@ TEST_P(KernelsOf, SeesEverySingleBit) {
     for (size_t b = 0; b < bits; ++b) {
       std::vector<uint32_t> lines(size_t{rows} * kWords);
       lines[b / 32] = uint32_t{1} << (b % 32);
-      std::vector<int32_t> expected(bits, static_cast<int32_t>(bits) - 4);
-      expected[b] = static_cast<int32_t>(bits);
+      std::vector<int32_t> expected(bits, -2);
+      expected[b] = 0;
       ASSERT_EQ(Multiply(lines, kWords, 1, 1, weights, filters), expected) << rows << ", bit " << b;
     }
   }
@@ -145,7 +152,7 @@ TEST_P(KernelsOf, StemSumsAreProductsOfSixteenByEightBits) {
         std::vector<int8_t> weights(size_t{count} * rows * values);
         for (int8_t& w : weights) w = static_cast<int8_t>(random_());
         weights[0] = -128;
-        Filters filters = {rows, (values + 1) / 2, count, 0, nullptr};
+        Filters filters = {rows, (values + 1) / 2, count, nullptr};
         std::vector<uint8_t> packed(k_->stem_bytes(filters));
         k_->pack_stem(weights.data(), values, filters, packed.data());
         filters.packed = packed.data();
@@ -218,64 +225,83 @@ TEST_P(KernelsOf, BinarizeKnowsTheEndsOfSixteenBits) {
   }
 }
 
-TEST_P(KernelsOf, ScalesRoundsHalvesUpwardsAndAddsTheSkip) {
+TEST_P(KernelsOf, ScalesRoundsHalvesUpwardsAddsTheSkipAndBinarizes) {
   struct Case {
     uint32_t channels, skip_channels;
   };
   constexpr uint32_t kPixels = 5;
-  for (const auto [channels, skip_channels] :
+  for (const auto& [channels, skip_channels] :
        {Case{16, 16}, Case{16, 0}, Case{1, 1}, Case{64, 32}, Case{33, 33}, Case{33, 11},
-        Case{48, 24}, Case{40, 0}}) {
+        Case{48, 24}, Case{40, 0}, Case{96, 96}}) {
     for (const bool relu : {false, true}) {
       for (const uint32_t shift : {0U, 1U, 7U}) {
         const size_t stride = (channels + 31) / 32 * 32;
-        std::vector<int32_t> scales(channels), biases(channels), sums(kPixels * stride);
-        for (int32_t& s : scales) s = static_cast<int32_t>(random_() % 401) - 200;
-        for (int32_t& b : biases) b = static_cast<int32_t>(random_() % 2001) - 1000;
-        for (int32_t& s : sums) s = static_cast<int32_t>(random_() % 41) - 20;
-        std::vector<int16_t> skip(kPixels * skip_channels);
-        for (int16_t& s : skip) s = static_cast<int16_t>(random_() % 2001) - 1000;
+        const size_t words = stride / 32;
+        auto biases = RandomIntegers(channels, -1000, 1000);
+        const auto scales = RandomIntegers(channels, -200, 200);
+        const auto sums = RandomIntegers(kPixels * stride, -20, 20);
+        auto thresholds = RandomIntegers(channels, -1000, 1000);
+        thresholds.resize(stride, INT32_MIN);
+        std::vector<int16_t> skip;
+        for (const int32_t s : RandomIntegers(kPixels * skip_channels, -1000, 1000)) {
+          skip.push_back(static_cast<int16_t>(s));
+        }
         std::vector<int16_t> expected;
+        std::vector<uint32_t> expected_bits(kPixels * words);
         for (size_t p = 0; p < kPixels; ++p) {
           for (size_t c = 0; c < channels; ++c) {
-            const int64_t v = relu ? std::max(sums[p * stride + c], 0) : sums[p * stride + c];
+            const int32_t sum = sums[p * stride + c];
+            const int64_t x = relu ? std::max(2 * sum + 7, 0) : sum;
             const int64_t half = int64_t{1} << shift >> 1;
-            int64_t y = (v * scales[c] + biases[c] + half) >> shift;
+            int64_t y = (x * scales[c] + biases[c] + half) >> shift;
             if (skip_channels != 0) y += skip[p * skip_channels + c % skip_channels];
+            if (c % 5 == p) thresholds[c] = static_cast<int32_t>(y + c % 2);  // on the edge
             expected.push_back(static_cast<int16_t>(y));
           }
         }
+        for (size_t i = 0; i < expected.size(); ++i) {
+          const size_t c = i % channels;
+          expected_bits[i / channels * words + c / 32] |= uint32_t{expected[i] < thresholds[c]}
+                                                          << (c % 32);
+        }
         for (int32_t& b : biases) b += 1 << shift >> 1;
-        const Scaling scaling = {scales.data(), biases.data(), channels,
-                                 shift,         relu,          skip_channels};
-        std::vector<int16_t> out(expected.size());
-        k_->to_ints(sums.data(), stride, kPixels, scaling, skip.data(), out.data());
+        const Scaling scaling = {scales.data(), biases.data(),    channels, shift, relu, 1, 7,
+                                 skip_channels, thresholds.data()};
+        std::vector<int16_t> out(expected.size() + 32);
+        std::vector<uint32_t> bits(kPixels * words);
+        k_->to_ints(sums.data(), stride, kPixels, scaling, skip.data(), out.data(), bits.data());
+        out.resize(expected.size());
         EXPECT_EQ(out, expected) << channels << " " << skip_channels;
+        EXPECT_EQ(bits, expected_bits) << channels << " " << skip_channels;
         if (skip_channels != channels) continue;
-        k_->to_ints(sums.data(), stride, kPixels, scaling, skip.data(), skip.data());
+        k_->to_ints(sums.data(), stride, kPixels, scaling, skip.data(), skip.data(), nullptr);
         EXPECT_EQ(skip, expected) << channels << " in place";
       }
     }
   }
 }
 
-TEST_P(KernelsOf, AddsChannelsOverPixels) {
+TEST_P(KernelsOf, SumsChannelsOverAWindow) {
+  constexpr uint32_t kLine = 7;
   for (const uint32_t channels : {1U, 16U, 33U, 64U}) {
-    for (const uint32_t pixels : {1U, 9U}) {
+    for (const auto& [height, width] : {std::pair{1U, 1U}, {3U, 2U}, {4U, 7U}}) {
+      const Window window = {height, width, kLine, channels};
       const size_t words = (channels + 31) / 32;
-      const auto bits = RandomWords(pixels * words);
-      std::vector<int16_t> values(size_t{pixels} * channels);
+      const auto bits = RandomWords(height * kLine * words);
+      std::vector<int16_t> values(size_t{height} * kLine * channels);
       for (int16_t& v : values) v = static_cast<int16_t>(random_());
-      std::vector<int32_t> of_bits(words * 32, 3);
-      std::vector<int32_t> of_ints(words * 32, 3);
-      k_->add_bits(bits.data(), pixels, channels, of_bits.data());
-      k_->add_ints(values.data(), pixels, channels, of_ints.data());
+      std::vector<int32_t> of_bits(words * 32);
+      std::vector<int32_t> of_ints(words * 32);
+      k_->sum_bits(bits.data(), window, of_bits.data());
+      k_->sum_ints(values.data(), window, of_ints.data());
       for (size_t c = 0; c < channels; ++c) {
-        int32_t sum_of_bits = 3;
-        int32_t sum_of_ints = 3;
-        for (size_t p = 0; p < pixels; ++p) {
-          sum_of_bits += (bits[p * words + c / 32] >> (c % 32) & 1) != 0 ? -1 : 1;
-          sum_of_ints += values[p * channels + c];
+        int32_t sum_of_bits = 0;
+        int32_t sum_of_ints = 0;
+        for (size_t y = 0; y < height; ++y) {
+          for (size_t p = y * kLine; p < y * kLine + width; ++p) {
+            sum_of_bits += (bits[p * words + c / 32] >> (c % 32) & 1) != 0 ? -1 : 1;
+            sum_of_ints += values[p * channels + c];
+          }
         }
         EXPECT_EQ(of_bits[c], sum_of_bits) << channels << " " << c;
         EXPECT_EQ(of_ints[c], sum_of_ints) << channels << " " << c;
