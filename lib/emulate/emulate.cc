@@ -79,14 +79,12 @@ Status CheckGolden(const Case& one, const std::vector<packed::Layer>& layers) {
   return {Code::kInvalidArgument, "BAD_GOLDEN", "the golden images are not of this network"};
 }
 
-Status AddFirmware(Prepared& p, size_t index, uint64_t flash_bytes) {
+Status AddFirmware(Prepared& p, size_t index, packed::FirmwareOptions options) {
   const Case& one = p.cases[index];
   p.layers.push_back(BF_TRY(packed::Describe(one.network)));
   BF_TRY(CheckGolden(one, p.layers.back()));
-  packed::FirmwareOptions options;
   options.name = ModelName(index);
-  options.helium = p.core == Core::kM55;
-  options.flash_bytes = flash_bytes;
+  if (p.core == Core::kM55 && !options.kernel) options.kernel = packed::Kernel::kRows;
   packed::Firmware firmware = BF_TRY(packed::MakeFirmware(one.network, options));
   for (packed::File& file : firmware.files) {
     const bool known =
@@ -170,12 +168,12 @@ Result<std::vector<packed::Golden>> RandomGolden(const packed::Network& network,
   return all;
 }
 
-Result<Prepared> Prepare(Core core, std::vector<Case> cases, uint64_t flash_bytes) {
+Result<Prepared> Prepare(Core core, std::vector<Case> cases, packed::FirmwareOptions options) {
   Prepared p;
   p.core = core;
   p.cases = std::move(cases);
   for (size_t i = 0; i < p.cases.size(); ++i) {
-    const Status status = AddFirmware(p, i, flash_bytes);
+    const Status status = AddFirmware(p, i, options);
     if (!status.ok()) return status;
   }
   for (const packed::File& file : HarnessFiles()) p.program.sources.push_back(file);

@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,13 +38,12 @@ struct Prepared {
   std::vector<std::vector<packed::Layer>> layers;  // of each case
 };
 
-// The program that runs all cases. For a core with Helium kernels are chosen for it.
+// The program that runs all cases.
 //
-//   flash_bytes  budget for the constants of each network
-//   errors       those of packed::MakeFirmware(); kInvalidArgument BAD_GOLDEN, where a case has no
-//                images, or some that are not the network's
-Result<Prepared> Prepare(Core core, std::vector<Case> cases,
-                         uint64_t flash_bytes = std::numeric_limits<uint64_t>::max());
+//   options  for each network; the name is ours. Without a kernel asked for, the M55 gets `rows`
+//   errors   those of packed::MakeFirmware(); kInvalidArgument BAD_GOLDEN, where a case has no
+//            images, or some that are not the network's
+Result<Prepared> Prepare(Core core, std::vector<Case> cases, packed::FirmwareOptions options = {});
 
 // What one image gave and took. Instructions are those executed between call and return.
 struct ImageRun {

@@ -28,7 +28,8 @@ struct Region {
 struct Board {
   const char* machine;
   const char* processor;
-  Region flash;
+  const char* vectors;  // where a reset looks for them
+  Region flash;         // begins 1 KiB behind them, or elsewhere
   Region ram;
   const char* stack_bytes;
 };
@@ -43,40 +44,41 @@ struct Target {
 
 // Addresses and sizes are those of QEMU's source, hw/arm and hw/riscv.
 const std::vector<Target>& Targets() {
-  static const Board kMps2M3 = {
-      "mps2-an385", "Cortex-M3", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"};
+  static const Region kRam = {"0x20000000", "4M"};
+  static const Region kFlash = {"0x400", "4095K"};
+  static const Board kMicrobit = {"microbit",        "Cortex-M0",           "0x0",
+                                  {"0x400", "255K"}, {"0x20000000", "16K"}, "2K"};
+  static const Board kAn385 = {"mps2-an385", "Cortex-M3", "0x0", kFlash, kRam, "16K"};
+  static const Board kAn386 = {"mps2-an386", "Cortex-M4", "0x0", kFlash, kRam, "16K"};
+  static const Board kAn500 = {"mps2-an500", "Cortex-M7", "0x0", kFlash, kRam, "16K"};
+  // Secure aliases, in which these two come up.
+  static const Board kAn505 = {"mps2-an505",         "Cortex-M33",
+                               "0x10000000",         {"0x10000400", "4095K"},
+                               {"0x38000000", "4M"}, "16K"};
+  static const Board kAn547 = {"mps3-an547",         "Cortex-M55",         "0x10000000",
+                               {"0x11000000", "2M"}, {"0x31000000", "4M"}, "16K"};
+  static const Board kVirt = {
+      "virt", "rv32", "0x80000000", {"0x80000400", "4095K"}, {"0x80400000", "4M"}, "16K"};
   static const std::vector<Target> kTargets = {
-      {Core::kM0Plus,
-       "m0plus",
-       false,
-       {"-mcpu=cortex-m0plus", "-mthumb"},
-       {{"microbit", "Cortex-M0", {"0x0", "256K"}, {"0x20000000", "16K"}, "2K"}, kMps2M3}},
-      {Core::kM3, "m3", false, {"-mcpu=cortex-m3", "-mthumb"}, {kMps2M3}},
+      {Core::kM0Plus, "m0plus", false, {"-mcpu=cortex-m0plus", "-mthumb"}, {kMicrobit, kAn385}},
+      {Core::kM3, "m3", false, {"-mcpu=cortex-m3", "-mthumb"}, {kAn385}},
       {Core::kM4,
        "m4",
        false,
        {"-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"},
-       {{"mps2-an386", "Cortex-M4", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"}}},
+       {kAn386}},
       {Core::kM7,
        "m7",
        false,
        {"-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-d16"},
-       {{"mps2-an500", "Cortex-M7", {"0x0", "4M"}, {"0x20000000", "4M"}, "16K"}}},
+       {kAn500}},
       {Core::kM33,
        "m33",
        false,
        {"-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"},
-       {{"mps2-an505", "Cortex-M33", {"0x10000000", "4M"}, {"0x38000000", "4M"}, "16K"}}},
-      {Core::kM55,
-       "m55",
-       false,
-       {"-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"},
-       {{"mps3-an547", "Cortex-M55", {"0x10000000", "512K"}, {"0x30000000", "512K"}, "16K"}}},
-      {Core::kRv32,
-       "rv32imc",
-       true,
-       {"-march=rv32imc", "-mabi=ilp32", "-mno-relax"},
-       {{"virt", "rv32", {"0x80000000", "4M"}, {"0x80400000", "4M"}, "16K"}}},
+       {kAn505}},
+      {Core::kM55, "m55", false, {"-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"}, {kAn547}},
+      {Core::kRv32, "rv32imc", true, {"-march=rv32imc", "-mabi=ilp32", "-mno-relax"}, {kVirt}},
   };
   return kTargets;
 }
@@ -183,13 +185,19 @@ Status Compile(const Bench& bench) {
                                       "count.so", "count.c"});
 }
 
+// What board/link.ld leaves open.
+std::string MemoryLd(const Board& board) {
+  const auto region = [](const char* name, const char* access, const Region& r) {
+    return std::string(name) + " (" + access + ") : ORIGIN = " + r.origin +
+           ", LENGTH = " + r.length + "\n";
+  };
+  return "MEMORY {\n" + region("VECTORS", "rx", {board.vectors, "1K"}) +
+         region("FLASH", "rx", board.flash) + region("RAM", "rw", board.ram) +
+         "}\nSTACK_BYTES = " + board.stack_bytes + ";\n";
+}
+
 Status Link(const Bench& bench, const Board& board) {
-  std::ostringstream memory;
-  memory << "MEMORY {\n  FLASH (rx) : ORIGIN = " << board.flash.origin
-         << ", LENGTH = " << board.flash.length << "\n  RAM (rw) : ORIGIN = " << board.ram.origin
-         << ", LENGTH = " << board.ram.length << "\n}\nSTACK_BYTES = " << board.stack_bytes
-         << ";\n";
-  BF_TRY(bench.folder.Write({"memory.ld", memory.str()}));
+  BF_TRY(bench.folder.Write({"memory.ld", MemoryLd(board)}));
   std::vector<std::string> arguments = bench.target.flags;
   arguments.insert(arguments.end(), {"-nostdlib", "-Wl,--gc-sections", "-Wl,--fatal-warnings",
                                      "-Tlink.ld", "-o", "program.elf", "start.o"});

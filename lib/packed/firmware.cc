@@ -92,7 +92,7 @@ std::vector<KernelCost> Costs(const BinaryOp& op, const Layer& layer) {
   const uint64_t words = WindowWords(op, layer);
   const uint64_t pixels = uint64_t{layer.out.height} * layer.out.width;
   std::vector<KernelCost> costs;
-  for (const Kernel kernel : {Kernel::kRows, Kernel::kLean, Kernel::kFast}) {
+  for (const Kernel kernel : kKernels) {
     if (kernel != Kernel::kRows && Bits(op, layer) > kMaxCount) continue;
     costs.push_back({kernel, FlashBytes(kernel, op, layer),
                      Instructions(kernel, words, layer.out.channels, pixels)});
@@ -139,18 +139,19 @@ Status ChooseKernels(std::vector<FirmwareLayer>& layers, uint64_t fixed_bytes,
                      const FirmwareOptions& options) {
   uint64_t bytes = fixed_bytes;
   for (FirmwareLayer& layer : layers) {
-    if (options.helium) {
-      std::ranges::stable_partition(layer.kernels,
-                                    [](const KernelCost& c) { return c.kernel == Kernel::kRows; });
+    if (options.kernel) {
+      std::ranges::stable_partition(
+          layer.kernels, [&](const KernelCost& c) { return c.kernel == *options.kernel; });
     }
     bytes += layer.kernels.empty() ? layer.flash_bytes : layer.kernels[0].flash_bytes;
   }
   if (bytes > options.flash_bytes) {
     return {Code::kFailedPrecondition, "DOES_NOT_FIT",
-            "the constants take " + std::to_string(bytes) + " bytes of flash with the smallest " +
-                "kernels, the budget is " + std::to_string(options.flash_bytes)};
+            "the constants take " + std::to_string(bytes) +
+                " bytes of flash at the least, the budget is " +
+                std::to_string(options.flash_bytes)};
   }
-  while (!options.helium) {
+  while (!options.kernel) {
     const auto room = static_cast<int64_t>(
         std::min<uint64_t>(options.flash_bytes - bytes, std::numeric_limits<int64_t>::max()));
     const Upgrade upgrade = BestUpgrade(layers, room);

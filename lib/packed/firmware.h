@@ -5,13 +5,16 @@
 //   bf_mcu.h, bf_*.c   the runtime (lib/mcu), the same for every network
 //
 // A binary layer has a choice of kernels, of which bf_mcu.h says what each does: `fast` takes 5.3
-// times the flash of `lean` and fewer instructions; `rows` is the smallest where channels are no
-// multiple of 32, and on cores with Helium the fastest too.
+// times the flash of `lean` and fewer instructions; `rows` is the smallest where output channels
+// are no multiple of 32, and on cores with Helium (M55) the fastest too.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -22,6 +25,7 @@
 namespace bitfoundry::packed {
 
 enum class Kernel { kRows, kLean, kFast };
+inline constexpr std::array kKernels = {Kernel::kRows, Kernel::kLean, Kernel::kFast};
 std::string_view Name(Kernel kernel);  // "rows", "lean", "fast"
 
 // What a kernel would cost a layer.
@@ -39,7 +43,7 @@ struct FirmwareLayer {
 struct FirmwareOptions {
   std::string name = "model";        // of files, of the bf_model, and in capitals of the macros
   std::vector<std::string> classes;  // names, for the example; may be empty
-  bool helium = false;               // for a core with Helium, like the M55
+  std::optional<Kernel> kernel;      // of all binary layers, instead of choosing
   uint64_t flash_bytes = std::numeric_limits<uint64_t>::max();  // that constants may take
 };
 
@@ -52,10 +56,12 @@ struct Firmware {
 };
 
 // Chooses kernels within the budget: every layer begins with its smallest, then those that save the
-// most instructions per byte are taken until no other fits.
+// most instructions per byte are taken until no other fits. What instructions are saved is
+// estimated for a Cortex-M without Helium; for one with it, ask for `rows`.
 //
 // Errors: those of Describe(); kInvalidArgument BAD_NAME, where the name is no identifier of C in
-// lower case; kFailedPrecondition DOES_NOT_FIT, where the smallest kernels exceed the budget.
+// lower case; kFailedPrecondition DOES_NOT_FIT, where the smallest kernels,
+// or those asked for, exceed the budget.
 Result<Firmware> MakeFirmware(const Network& network, const FirmwareOptions& options);
 
 }  // namespace bitfoundry::packed

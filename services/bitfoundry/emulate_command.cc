@@ -1,7 +1,6 @@
 // emulate: a model.bnn as firmware, on emulated microcontrollers, compared and counted.
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "emulate/emulate.h"
@@ -21,7 +20,8 @@ constexpr uint32_t kSeed = 1;
 struct EmulateOptions {
   std::string model;
   std::string core = "m4";
-  uint64_t flash_bytes = std::numeric_limits<uint64_t>::max();
+  packed::FirmwareOptions firmware;
+  std::string kernel;
   std::string golden;
 };
 
@@ -61,9 +61,10 @@ Result<std::vector<packed::Golden>> GoldenFor(const EmulateOptions& options,
   return *golden;
 }
 
-Result<Emulated> EmulateOn(emulate::Core core, const emulate::Case& one, uint64_t flash_bytes) {
+Result<Emulated> EmulateOn(emulate::Core core, const emulate::Case& one,
+                           packed::FirmwareOptions options) {
   Emulated e;
-  e.prepared = BF_TRY(emulate::Prepare(core, {one}, flash_bytes));
+  e.prepared = BF_TRY(emulate::Prepare(core, {one}, options));
   e.report = BF_TRY(emulate::Run(e.prepared));
   e.differences = emulate::Compare(e.prepared, e.report);
   return e;
@@ -170,6 +171,14 @@ void Print(emulate::Core core, const Emulated& e) {
   }
 }
 
+packed::FirmwareOptions FirmwareFor(const EmulateOptions& options) {
+  packed::FirmwareOptions firmware = options.firmware;
+  for (const packed::Kernel kernel : packed::kKernels) {
+    if (options.kernel == packed::Name(kernel)) firmware.kernel = kernel;
+  }
+  return firmware;
+}
+
 Result<int> Emulate(const Shell& shell, const EmulateOptions& options) {
   std::vector<emulate::Core> cores(emulate::kCores.begin(), emulate::kCores.end());
   if (options.core != "all") cores = {BF_TRY(emulate::ParseCore(options.core))};
@@ -182,7 +191,7 @@ Result<int> Emulate(const Shell& shell, const EmulateOptions& options) {
   int code = kDone;
   ordered_json all = ordered_json::array();
   for (const emulate::Core core : cores) {
-    const Result<Emulated> e = EmulateOn(core, one, options.flash_bytes);
+    const Result<Emulated> e = EmulateOn(core, one, FirmwareFor(options));
     if (!e.ok()) return e.status().In(std::string(emulate::Name(core)));
     if (!e->differences.empty()) code = kFailed;
     if (shell.json) {
@@ -206,8 +215,10 @@ void AddEmulateCommand(CLI::App& app, Shell& shell) {
   command->add_option("FILE", options->model)->required();
   command->add_option("--core", options->core, "m0plus, m3, m4, m7, m33, m55, rv32imc; or all")
       ->capture_default_str();
-  command->add_option("--flash", options->flash_bytes,
+  command->add_option("--flash", options->firmware.flash_bytes,
                       "Bytes for the model's constants; else the fastest kernels");
+  command->add_option("--kernel", options->kernel, "Of all binary layers, instead of choosing")
+      ->check(CLI::IsMember({"rows", "lean", "fast"}));
   command->add_option("--golden", options->golden,
                       "Else golden.bin beside the model; else random images");
 }

@@ -9,8 +9,8 @@
  * Neither marker is counted in its region. A start inside a region, or a stop outside, is an error
  * of the program and ends it.
  *
- * The prototypes restate QEMU's plugin interface, version 1 (QEMU 4.2 to 8.x; docs/devel/tcg-plugins
- * there), because Debian packages no header for it. */
+ * The prototypes restate QEMU's plugin interface, version 1 (QEMU 4.2 to 8.x;
+ * docs/devel/tcg-plugins there), because Debian packages no header for it. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 
 typedef uint64_t qemu_plugin_id_t;
 typedef struct {
-  const char *target_name;
+  const char* target_name;
   struct {
     int min, cur;
   } version;
@@ -33,18 +33,18 @@ struct qemu_plugin_insn;
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
                                            void (*translated)(qemu_plugin_id_t,
-                                                              struct qemu_plugin_tb *));
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-                                            void (*executed)(unsigned, void *), int flags,
-                                            void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int operation,
-                                                void *counter, uint64_t addend);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*at_end)(qemu_plugin_id_t, void *),
-                                    void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-void qemu_plugin_outs(const char *text);
+                                                              struct qemu_plugin_tb*));
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn* insn,
+                                            void (*executed)(unsigned, void*), int flags,
+                                            void* data);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn* insn, int operation,
+                                                void* counter, uint64_t addend);
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*at_end)(qemu_plugin_id_t, void*),
+                                    void* data);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb* block);
+struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb* block, size_t index);
+const void* qemu_plugin_insn_data(const struct qemu_plugin_insn* insn);
+void qemu_plugin_outs(const char* text);
 
 EXPORT int qemu_plugin_version = 1;
 
@@ -55,12 +55,12 @@ enum { RISCV_START = 0x00102013, RISCV_STOP = 0x00202013 }; /* slti x0, x0, 1; s
 static bool riscv, open_region;
 static uint64_t total, at_start, starts, stops;
 
-static void out_of_order(const char *what) {
+static void out_of_order(const char* what) {
   fprintf(stderr, "counting: %s\n", what);
   exit(98);
 }
 
-static void on_start(unsigned cpu, void *data) {
+static void on_start(unsigned cpu, void* data) {
   (void)cpu, (void)data;
   if (open_region) out_of_order("a region starts inside another");
   open_region = true;
@@ -68,7 +68,7 @@ static void on_start(unsigned cpu, void *data) {
   at_start = total;
 }
 
-static void on_stop(unsigned cpu, void *data) {
+static void on_stop(unsigned cpu, void* data) {
   (void)cpu, (void)data;
   if (!open_region) out_of_order("a region stops that has not started");
   open_region = false;
@@ -80,10 +80,10 @@ static void on_stop(unsigned cpu, void *data) {
 
 /* The markers by their first halfword or word alone: QEMU 7.2 gives 4 as the size of a 16-bit
  * instruction in the last but one halfword of a page, where its translator has looked ahead. */
-static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
+static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
   (void)id;
   for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
-    struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(block, i);
+    struct qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(block, i);
     uint16_t half[2] = {0, 0};
     memcpy(half, qemu_plugin_insn_data(insn), 2);
     if (riscv && (half[0] & 3) == 3) memcpy(half, qemu_plugin_insn_data(insn), 4);
@@ -97,7 +97,7 @@ static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
   }
 }
 
-static void at_end(qemu_plugin_id_t id, void *data) {
+static void at_end(qemu_plugin_id_t id, void* data) {
   (void)id, (void)data;
   char line[128];
   snprintf(line, sizeof line, "starts %llu stops %llu total %llu\n", (unsigned long long)starts,
@@ -105,8 +105,8 @@ static void at_end(qemu_plugin_id_t id, void *data) {
   qemu_plugin_outs(line);
 }
 
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,
-                               char **argv) {
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
+                               char** argv) {
   (void)argc, (void)argv;
   riscv = strncmp(info->target_name, "riscv", 5) == 0;
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translated);

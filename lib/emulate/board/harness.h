@@ -1,4 +1,5 @@
-/* What the harness runs: networks, each with its images. emulate.cc writes them down, and the sizes. */
+/* What the harness runs: networks, each with its images. emulate.cc writes them down, and the
+ * sizes. */
 #ifndef BF_BOARD_HARNESS_H
 #define BF_BOARD_HARNESS_H
 
@@ -12,8 +13,8 @@ struct output {
 };
 
 struct network {
-  const bf_model *model;
-  const struct output *outputs; /* [layer_count] */
+  const bf_model* model;
+  const struct output* outputs; /* [layer_count] */
   uint32_t images;
   uint32_t image_bytes;
 };

@@ -11,7 +11,7 @@ void reset(void);
 
 /* There is no initialised data to copy: link.ld refuses it. */
 __attribute__((noreturn, used)) static void start(void) {
-  for (volatile uint32_t *word = zero_start; word < zero_end; word++) *word = 0;
+  for (volatile uint32_t* word = zero_start; word < zero_end; word++) *word = 0;
   leave((uint32_t)main());
 }
 
@@ -23,13 +23,14 @@ __attribute__((noreturn, used, aligned(4))) static void fault(void) {
 }
 
 __attribute__((naked, noreturn, section(".vectors"))) void reset(void) {
-  __asm__ volatile(".option arch, +zicsr\n la sp, stack_top\n la t0, fault\n csrw mtvec, t0\n j start");
+  __asm__ volatile(
+      ".option arch, +zicsr\n la sp, stack_top\n la t0, fault\n csrw mtvec, t0\n tail start");
 }
 
 #else
 
-#define CPACR (*(volatile uint32_t *)0xE000ED88) /* coprocessor access */
-#define CCR (*(volatile uint32_t *)0xE000ED14)   /* configuration and control */
+#define CPACR (*(volatile uint32_t*)0xE000ED88) /* coprocessor access */
+#define CCR (*(volatile uint32_t*)0xE000ED14)   /* configuration and control */
 
 __attribute__((noreturn)) static void fault(void) {
   say("the processor faulted\n");
@@ -49,10 +50,12 @@ __attribute__((noreturn)) void reset(void) {
 }
 
 __attribute__((section(".vectors"), used)) static const struct {
-  uint32_t *stack;
+  uint32_t* stack;
   void (*reset)(void);
   void (*exceptions[14])(void);
-} vectors = {stack_top, reset, {fault, fault, fault, fault, fault, fault, fault,
-                                fault, fault, fault, fault, fault, fault, fault}};
+} vectors = {stack_top,
+             reset,
+             {fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault, fault,
+              fault, fault}};
 
 #endif
