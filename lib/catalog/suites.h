@@ -1,4 +1,4 @@
-// Suites of data unit tests: their texts, named by digest. What they mean: services/evaluator.
+// Suites of data unit tests: their texts, named by digest. What they mean: lib/verdicts.
 #pragma once
 
 #include <string>

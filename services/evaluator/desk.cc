@@ -12,7 +12,7 @@
 #include "catalog/verdicts.h"
 #include "jobs/queue.h"
 #include "runtime/page.h"
-#include "services/evaluator/judge.h"
+#include "verdicts/judge.h"
 
 namespace bitfoundry::evaluator {
 namespace {
@@ -51,7 +51,7 @@ Result<v1::Suite> Desk::KeepSuite(const v1::CreateSuiteRequest& request) {
   v1::Suite kept;
   kept.set_name(request.suite_name().empty() ? "suite.yaml" : request.suite_name());
   kept.set_digest(Sha256(request.suite_yaml()));
-  BF_TRY(ParseSuite(request.suite_yaml(), kept.name()));
+  BF_TRY(verdicts::ParseSuite(request.suite_yaml(), kept.name()));
   BF_TRY(database_.Transact([&](db::Tx& tx) {
     return catalog::Suites(tx).Add({kept.digest(), kept.name(), request.suite_yaml()});
   }));
@@ -60,7 +60,7 @@ Result<v1::Suite> Desk::KeepSuite(const v1::CreateSuiteRequest& request) {
 
 Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) {
   const std::string file = request.suite_name().empty() ? "suite.yaml" : request.suite_name();
-  const Suite suite = BF_TRY(ParseSuite(request.suite_yaml(), file));
+  const verdicts::Suite suite = BF_TRY(verdicts::ParseSuite(request.suite_yaml(), file));
 
   v1::Evaluation evaluation;
   evaluation.set_suite(Sha256(request.suite_yaml()));
@@ -77,7 +77,7 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
 
   const std::string rows = BF_TRY(store_.Get(evaluation.snapshot(), kMaxRowsBytes));
   const snapshot::Snapshot data = BF_TRY(snapshot::DecodeRows(rows));
-  BF_TRY(CheckNames(suite, VocabularyOf(data, TestRows(data))));
+  BF_TRY(verdicts::CheckNames(suite, verdicts::VocabularyOf(data, verdicts::TestRows(data))));
 
   BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
     BF_TRY(catalog::Suites(tx).Add({evaluation.suite(), file, request.suite_yaml()}));

@@ -25,13 +25,13 @@ constexpr uint64_t kMaxPixelsBytes = uint64_t{4} << 30;
 
 // Every threads-th of `rows` from `first`: one thread's share.
 Status PredictShare(const Subject& subject, const std::vector<size_t>& rows,
-                    const Transform& transform, size_t first, size_t threads,
+                    const verdicts::Transform& transform, size_t first, size_t threads,
                     const std::stop_token& stop, std::vector<size_t>& predictions) {
   packed::Interpreter interpreter = BF_TRY(packed::Interpreter::Make(subject.network));
   for (size_t i = first; i < rows.size(); i += threads) {
     if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
     const auto image =
-        Apply(transform, subject.data.rows[rows[i]].name, subject.data.Image(rows[i]));
+        verdicts::Apply(transform, subject.data.rows[rows[i]].name, subject.data.Image(rows[i]));
     const auto logits = BF_TRY(interpreter.Run(image));
     predictions[i] = packed::Winner(logits);
   }
@@ -39,7 +39,7 @@ Status PredictShare(const Subject& subject, const std::vector<size_t>& rows,
 }
 
 Result<std::vector<size_t>> Predict(const Subject& subject, const std::vector<size_t>& rows,
-                                    const Transform& transform, int threads,
+                                    const verdicts::Transform& transform, int threads,
                                     const std::stop_token& stop) {
   const auto shares = static_cast<size_t>(std::max(1, threads));
   std::vector<size_t> predictions(rows.size());
@@ -70,13 +70,13 @@ Status CheckFit(const packed::Network& network, const packed::Provenance& proven
 
 Result<Evaluated> Evaluate(const Subject& subject, const std::string& runtime, int threads,
                            const std::stop_token& stop) {
-  Evidence evidence{subject.data, TestRows(subject.data), {}};
-  for (const DataTest& test : subject.suite.tests) {
+  verdicts::Evidence evidence{subject.data, verdicts::TestRows(subject.data), {}};
+  for (const verdicts::DataTest& test : subject.suite.tests) {
     auto& predictions = evidence.predictions[test.transform.text];
     if (!predictions.empty()) continue;
     predictions = BF_TRY(Predict(subject, evidence.rows, test.transform, threads, stop));
   }
-  const std::vector<Judged> judged = Judge(subject.suite, evidence);
+  const std::vector<verdicts::Judged> judged = verdicts::Judge(subject.suite, evidence);
 
   Evaluated evaluated;
   v1::Verdict& verdict = evaluated.verdict;
@@ -86,8 +86,8 @@ Result<Evaluated> Evaluate(const Subject& subject, const std::string& runtime, i
   verdict.set_snapshot(subject.snapshot);
   verdict.set_project(subject.data.project);
   verdict.set_runtime(runtime);
-  verdict.set_outcome(Overall(judged));
-  for (const Judged& test : judged) *verdict.add_tests() = test.result;
+  verdict.set_outcome(verdicts::Overall(judged));
+  for (const verdicts::Judged& test : judged) *verdict.add_tests() = test.result;
   evaluated.report = RenderReport(verdict, subject.suite, judged, evidence);
   return evaluated;
 }
@@ -110,7 +110,7 @@ Result<Subject> EvaluateHandler::Read(const jobs::Lease& lease) const {
   subject.suite_digest = job.suite();
   subject.snapshot = job.snapshot();
   subject.suite_name = suite.name;
-  subject.suite = BF_TRY(ParseSuite(suite.yaml, suite.name));
+  subject.suite = BF_TRY(verdicts::ParseSuite(suite.yaml, suite.name));
 
   // The artefact's digest names its manifest, and the manifest names the model: nothing else has
   // to be believed.
@@ -141,7 +141,7 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
   Log(Level::kInfo, "evaluated",
       {{"artefact", subject.artefact},
        {"outcome", v1::Outcome_Name(evaluated.verdict.outcome())},
-       {"samples", std::to_string(TestRows(subject.data).size())},
+       {"samples", std::to_string(verdicts::TestRows(subject.data).size())},
        {"tests", std::to_string(subject.suite.tests.size())},
        {"seconds", std::to_string(took.count())}});
   const std::string report = BF_TRY(store_.Put(evaluated.report));

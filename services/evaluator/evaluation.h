@@ -10,7 +10,7 @@
 #include "db/database.h"
 #include "jobs/worker.h"
 #include "packed/network.h"
-#include "services/evaluator/judge.h"
+#include "verdicts/judge.h"
 
 namespace bitfoundry::evaluator {
 
@@ -20,7 +20,7 @@ struct Subject {
   std::string suite_digest;
   std::string snapshot;
   std::string suite_name;  // the file's
-  Suite suite;
+  verdicts::Suite suite;
   packed::Network network;
   snapshot::Snapshot data;
 };

@@ -192,7 +192,7 @@ std::string TableRow(const v1::TestResult& test, size_t index) {
   return row;
 }
 
-std::string Table(const v1::Verdict& verdict, const Suite& suite) {
+std::string Table(const v1::Verdict& verdict, const verdicts::Suite& suite) {
   std::string html =
       "<div class=\"card\"><table><tr><th></th><th>test</th><th>claim</th>"
       "<th class=\"number\">counted</th><th class=\"number\">rate</th>"
@@ -210,7 +210,8 @@ std::string Table(const v1::Verdict& verdict, const Suite& suite) {
 }
 
 // One sample as the network saw it.
-std::string Picture(const Evidence& evidence, const DataTest& test, size_t place) {
+std::string Picture(const verdicts::Evidence& evidence, const verdicts::DataTest& test,
+                    size_t place) {
   const snapshot::Snapshot& data = evidence.data;
   const size_t index = evidence.rows[place];
   const snapshot::Row& row = data.rows[index];
@@ -221,7 +222,7 @@ std::string Picture(const Evidence& evidence, const DataTest& test, size_t place
   image.width = data.width;
   image.height = data.height;
   image.channels = data.channels;
-  image.pixels = Apply(test.transform, row.name, data.Image(index));
+  image.pixels = verdicts::Apply(test.transform, row.name, data.Image(index));
 
   std::string facts;
   for (const auto& [key, value] : row.tags) {
@@ -236,8 +237,8 @@ std::string Picture(const Evidence& evidence, const DataTest& test, size_t place
 
 // Up to kPicturesPerTest of `places`, drawn by the digests of their names: neighbours in the data
 // set are often neighbours in a video, and twelve of one moment show nothing.
-std::string Pictures(const Evidence& evidence, const DataTest& test, const std::string& title,
-                     const std::vector<size_t>& places) {
+std::string Pictures(const verdicts::Evidence& evidence, const verdicts::DataTest& test,
+                     const std::string& title, const std::vector<size_t>& places) {
   if (places.empty()) return "";
   std::vector<std::pair<std::string, size_t>> drawn;
   for (const size_t place : places) {
@@ -251,8 +252,8 @@ std::string Pictures(const Evidence& evidence, const DataTest& test, const std::
   return html + "</div>";
 }
 
-std::string Section(const Evidence& evidence, const DataTest& test, const Judged& judged,
-                    size_t index) {
+std::string Section(const verdicts::Evidence& evidence, const verdicts::DataTest& test,
+                    const verdicts::Judged& judged, size_t index) {
   const v1::TestResult& result = judged.result;
   const std::vector<size_t>& said = evidence.predictions.at(test.transform.text);
   std::vector<size_t> right;
@@ -286,7 +287,7 @@ std::string Join(const std::set<std::string>& words) {
 }
 
 // What this verdict cannot show, from the data that it was given on.
-std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
+std::string Limits(const v1::Verdict& verdict, const verdicts::Evidence& evidence) {
   std::set<std::string> cameras;
   std::set<std::string> sessions;
   for (const size_t i : evidence.rows) {
@@ -334,8 +335,9 @@ std::string Summary(const v1::Verdict& verdict) {
 
 }  // namespace
 
-std::string RenderReport(const v1::Verdict& verdict, const Suite& suite,
-                         const std::vector<Judged>& tests, const Evidence& evidence) {
+std::string RenderReport(const v1::Verdict& verdict, const verdicts::Suite& suite,
+                         const std::vector<verdicts::Judged>& tests,
+                         const verdicts::Evidence& evidence) {
   std::string html =
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"

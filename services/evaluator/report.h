@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "services/evaluator/judge.h"
+#include "verdicts/judge.h"
 
 namespace bitfoundry::evaluator {
 
@@ -14,7 +14,8 @@ inline constexpr size_t kPicturesPerTest = 12;  // right, and as many wrong
 // tests     with the rows that each picture is taken from
 // Everything that comes from outside (names, tags, expressions) is escaped, and the page forbids
 // itself to load or run anything.
-std::string RenderReport(const v1::Verdict& verdict, const Suite& suite,
-                         const std::vector<Judged>& tests, const Evidence& evidence);
+std::string RenderReport(const v1::Verdict& verdict, const verdicts::Suite& suite,
+                         const std::vector<verdicts::Judged>& tests,
+                         const verdicts::Evidence& evidence);
 
 }  // namespace bitfoundry::evaluator

@@ -32,6 +32,7 @@ const std::map<std::string, Names> kRooms = {
     {"labels", {"catalog", "jobs", "stats"}},
     {"curation", {"catalog", "images", "stats"}},
     {"slices", {"snapshot"}},
+    {"verdicts", {"emulate", "saliency", "slices", "stats"}},
     {"bnn", {"packed"}},
     {"runtime", {"base"}},
 };
@@ -49,7 +50,7 @@ const std::map<std::string, Names> kPackages = {
     {"spdlog", {"lib/base/"}},
     {"openssl", {"lib/base/"}},
     {"CLI", {"services/bitfoundry/"}},
-    {"yaml-cpp", {"services/evaluator/", "tests/"}},
+    {"yaml-cpp", {"lib/verdicts/", "tests/"}},
 };
 
 bool StartsWithAny(const std::string& text, const Names& prefixes) {

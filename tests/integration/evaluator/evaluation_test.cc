@@ -151,7 +151,7 @@ TEST_F(EvaluationTest, IsOneJobAndOneVerdictHoweverOftenItIsAskedFor) {
 TEST_F(EvaluationTest, GivesTheSameBitsAgainWithAnyNumberOfThreads) {
   Subject subject;
   subject.artefact = artefact_;
-  subject.suite = *ParseSuite(kSuite, "people.yaml");
+  subject.suite = *verdicts::ParseSuite(kSuite, "people.yaml");
   subject.network = BrightnessNetwork();
   subject.data = SampleData();
   const auto once = Evaluate(subject, "r", 1, {});

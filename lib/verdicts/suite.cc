@@ -1,4 +1,4 @@
-#include "services/evaluator/suite.h"
+#include "verdicts/suite.h"
 
 #include <yaml-cpp/yaml.h>
 
@@ -9,7 +9,7 @@
 
 #include "slices/nearest.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 namespace {
 
 constexpr const char* kMetricNames[] = {"accuracy", "recall", "precision", "fpr", "fnr"};
@@ -285,4 +285,4 @@ Status CheckNames(const Suite& suite, const slices::Vocabulary& vocabulary) {
   return Status();
 }
 
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts

@@ -1,4 +1,4 @@
-#include "services/evaluator/transform.h"
+#include "verdicts/transform.h"
 
 #include <algorithm>
 #include <cctype>
@@ -8,7 +8,7 @@
 #include "base/digest.h"
 #include "slices/nearest.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 namespace {
 
 constexpr uint32_t kOne = 1 << 16;  // of gain and noise
@@ -118,4 +118,4 @@ std::vector<uint8_t> Apply(const Transform& transform, std::string_view name,
   return out;
 }
 
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts

@@ -10,7 +10,7 @@
 
 #include "base/status.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 
 // "none", or "darken(gain, noise)": every value times `gain` (0 < gain <= 1), plus noise of
 // standard deviation `noise` (0 to 64 levels), as a sensor gives it in the dark.
@@ -29,4 +29,4 @@ Result<Transform> ParseTransform(const std::string& text);
 std::vector<uint8_t> Apply(const Transform& transform, std::string_view name,
                            std::span<const uint8_t> image);
 
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts

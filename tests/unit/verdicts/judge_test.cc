@@ -1,4 +1,4 @@
-#include "services/evaluator/judge.h"
+#include "verdicts/judge.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include "base/digest.h"
 #include "tests/support/status_matchers.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 namespace {
 
 // `right` of `n` samples of each group predicted as labelled; groups are told apart by tag.group.
@@ -162,4 +162,4 @@ TEST_F(JudgeTest, AddsUpOnlyWhatBlocksAndTheWorstFirst) {
 }
 
 }  // namespace
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts

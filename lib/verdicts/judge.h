@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "bitfoundry/v1/evaluator.pb.h"
-#include "services/evaluator/suite.h"
 #include "snapshot/snapshot.h"
+#include "verdicts/suite.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 
 // What the network said: a class index for each of `rows`, by the text of the transform. Every
 // transform of the suite is there.
@@ -43,4 +43,4 @@ std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence);
 // Of the tests that block: error before fail before inconclusive before pass.
 v1::Outcome Overall(const std::vector<Judged>& tests);
 
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts

@@ -15,11 +15,11 @@
 #include <vector>
 
 #include "base/status.h"
-#include "services/evaluator/transform.h"
 #include "slices/expression.h"
 #include "stats/proportion.h"
+#include "verdicts/transform.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 
 inline constexpr size_t kMaxSuiteBytes = size_t{256} << 10;
 inline constexpr size_t kMaxSuiteTests = 200;
@@ -71,4 +71,4 @@ Result<Suite> ParseSuite(const std::string& yaml, const std::string& file);
 // Errors: kInvalidArgument SUITE_INVALID, with the position in the file.
 Status CheckNames(const Suite& suite, const slices::Vocabulary& vocabulary);
 
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts

@@ -1,4 +1,4 @@
-#include "services/evaluator/suite.h"
+#include "verdicts/suite.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 
 #include "tests/support/status_matchers.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 namespace {
 
 using testing::IsOk;
@@ -202,4 +202,4 @@ TEST(Transform, GivesTheBitsThatItAlwaysGave) {
 }
 
 }  // namespace
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts

@@ -1,10 +1,10 @@
-#include "services/evaluator/judge.h"
+#include "verdicts/judge.h"
 
 #include <algorithm>
 
 #include "base/digest.h"
 
-namespace bitfoundry::evaluator {
+namespace bitfoundry::verdicts {
 namespace {
 
 std::string DigestOfNames(const Evidence& evidence, const std::vector<size_t>& members) {
@@ -175,4 +175,4 @@ v1::Outcome Overall(const std::vector<Judged>& tests) {
   return any(v1::PASS) ? v1::PASS : v1::ERROR;  // nothing that blocks: nothing was shown
 }
 
-}  // namespace bitfoundry::evaluator
+}  // namespace bitfoundry::verdicts
