@@ -485,7 +485,8 @@ uint64_t FixedBytes(const Op& op, const Layer& layer) {
   if (stem == nullptr) return layer.flash_bytes;
   const uint64_t taps = stem->weights.size() / stem->channels;
   const uint64_t scales = std::holds_alternative<ToBits>(stem->output) ? 0 : 8 * stem->channels;
-  return RoundUp(stem->channels, 4) * (RoundUp(taps, 4) + 4) + scales;
+  const uint64_t row = taps % 4 == 1 ? taps : RoundUp(taps, 4);
+  return RoundUp(stem->channels, 4) * (row + 4) + scales;
 }
 
 }  // namespace
