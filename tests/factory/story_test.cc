@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/client_unary_call.h>
 
+#include <csignal>
 #include <fstream>
 #include <set>
 
@@ -237,6 +238,24 @@ TEST_F(Story, FromImagesToAVerdictThatARestartKeeps) {
   EXPECT_EQ(factory_.Must("ingest bars " + pictures_.test + " --part test")["duplicates"],
             Pictures::kTest);
   EXPECT_EQ(Train(), artefact);
+}
+
+TEST_F(Story, PeopleAreAskedAboutEverySampleWithoutALabelIfToldTo) {
+  factory_.Up();
+  factory_.Must("project create bars --classes no_person,person --input 64x64x1");
+  factory_.Signal("bf-autolabel", SIGSTOP);  // it would ask them too, and label some
+  factory_.Must("ingest bars " + pictures_.train + " --session morning");
+  factory_.Must("ingest bars " + pictures_.test + " --part test --session evening");
+  const std::string prepared = "label bars --annotator maria --answers " + pictures_.answers;
+  constexpr int kAnswers = Pictures::kPale + Pictures::kTest;
+  EXPECT_EQ(factory_.Must(prepared)["no_task"], kAnswers);
+  EXPECT_EQ(factory_.Must(prepared + " --all")["answered"], kAnswers);
+  EXPECT_EQ(factory_.One("SELECT count(*) FROM tasks"),
+            std::to_string(Pictures::kTrain + Pictures::kTest));
+  EXPECT_EQ(factory_.Must(prepared + " --all")["no_task"], kAnswers);
+  EXPECT_EQ(factory_.One("SELECT count(*) FROM tasks"),
+            std::to_string(Pictures::kTrain + Pictures::kTest));
+  factory_.Signal("bf-autolabel", SIGCONT);
 }
 
 }  // namespace
