@@ -331,7 +331,8 @@ class Parser {
 
   Status Bound(Node& node, const Token& compare) {
     Range range;
-    range.low = range.high = BF_TRY(NumberNext());
+    range.low = BF_TRY(NumberNext());
+    range.high = range.low;
     if (!compare.Is("==") && !compare.Is("!=")) {
       range.low.value = -std::numeric_limits<double>::infinity();
       range.low.is_quantile = false;
@@ -352,7 +353,8 @@ class Parser {
   Status RangeNext(Node& node, bool one_number) {
     const Origin at = Peek().at;
     Range range;
-    range.low = range.high = BF_TRY(NumberNext());
+    range.low = BF_TRY(NumberNext());
+    range.high = range.low;
     range.below_high = Accept("..<");
     if (range.below_high || Accept("..")) {
       range.high = BF_TRY(NumberNext());

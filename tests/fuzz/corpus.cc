@@ -1,9 +1,11 @@
-// Writes what a fuzzer starts from:  fuzz_corpus model|bundle|expression FOLDER
+// Writes what a fuzzer starts from:  fuzz_corpus attest|bundle|expression|model FOLDER
 //
 // Small sound files with every operation, so that each byte of them is likely to be reached.
 #include <fstream>
 #include <iostream>
 
+#include "attest/envelope.h"
+#include "attest/statement.h"
 #include "packed/bundle.h"
 #include "packed/format.h"
 #include "tests/unit/packed/random_network.h"
@@ -22,6 +24,24 @@ int WriteExpressions(const std::string& folder) {
       "meta.camera in ['c', \"d\\\"\"] && meta.position in 0..<4 || meta.t > 6.5 || tag.t != 'x'",
       "(true && (false || !prediction in ['a', 'b']))"};
   for (size_t i = 0; i < texts.size(); ++i) Write(folder + "/" + std::to_string(i), texts[i]);
+  return 0;
+}
+
+// With the private key of RFC 8410's example, so that the corpus is the same each time.
+int WriteSigned(const std::string& folder) {
+  const std::string pem =
+      "-----BEGIN PRIVATE KEY-----\n"
+      "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n"
+      "-----END PRIVATE KEY-----\n";
+  const auto key = attest::PrivateKey::FromPem(pem, "corpus");
+  const auto statement = attest::ToJson({{{"m", std::string(64, 'a')}}, "t", R"({"a":[1,"b"]})"});
+  if (!key.ok() || !statement.ok()) return 1;
+  attest::Envelope envelope{.payload_type = attest::kStatementType, .payload = *statement};
+  attest::Sign(*key, envelope);
+  Write(folder + "/envelope", attest::ToJson(envelope));
+  Write(folder + "/statement", *statement);
+  Write(folder + "/private", pem);
+  Write(folder + "/public", key->Public().ToPem());
   return 0;
 }
 
@@ -107,6 +127,7 @@ int WriteAll(const std::string& what, const std::string& folder) {
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   const std::string what = argv[1];
+  if (what == "attest") return bitfoundry::WriteSigned(argv[2]);
   if (what == "expression") return bitfoundry::WriteExpressions(argv[2]);
   return bitfoundry::packed::WriteAll(what, argv[2]);
 }
