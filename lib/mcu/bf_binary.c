@@ -53,6 +53,15 @@ BF_INLINE two_words load(const void* base, const uint32_t offset) {
 #endif
 }
 
+BF_INLINE void store(uint32_t* to, uint32_t first, uint32_t second) {
+#if __ARM_ARCH_ISA_THUMB >= 2
+  __asm__("strd %1, %2, %0" : "=m"(*(two_words*)(void*)to) : "r"(first), "r"(second));
+#else
+  to[0] = first;
+  to[1] = second;
+#endif
+}
+
 /* Adds `carry` to the planes of 128 and above. Nearly every layer has but the first four. */
 BF_INLINE void add_high(uint32_t* counter, const uint32_t* end, uint32_t carry) {
   const uint32_t p7 = counter[7], p8 = counter[8], p9 = counter[9], p10 = counter[10];
@@ -136,8 +145,8 @@ BF_INLINE void add_eight(low_planes* low, const char* table, uint32_t even, uint
                          const uint32_t triple, uint32_t* eights) {
   uint32_t four_a, four_b;
   eights[0] = add_four(low, table, even, triple, &four_a);
-  eights[1] = add_four(low, table, odd, triple + 4, &four_b);
-  eights[2] = add(&low->fours, four_a, four_b);
+  const uint32_t eight_b = add_four(low, table, odd, triple + 4, &four_b);
+  store(eights + 1, eight_b, add(&low->fours, four_a, four_b));
 }
 
 /* Adds twelve carries of 8 to the planes above. */

@@ -4,19 +4,17 @@
 void bf_write_ints(const bf_layer* layer, uint32_t first, uint32_t count, const int32_t* sums,
                    const int16_t* skip, int16_t* out) {
   const bf_scale* scales = layer->scales + first;
-  uint32_t added = first;
-  if (skip) {
-    while (added >= layer->add_channels) added -= layer->add_channels;
-  }
+  uint32_t added = first; /* modulo add_channels: the next channel of the skip */
   out += first;
-  for (uint32_t i = 0; i < count; ++i) {
-    const int32_t v = layer->relu && sums[i] < 0 ? 0 : sums[i];
-    int32_t y = (scales[i].scale * v + scales[i].bias) >> layer->shift;
+  for (; count > 0; --count, ++added, ++scales) {
+    int32_t v = *sums++;
+    if (layer->relu && v < 0) v = 0;
+    int32_t y = (scales->scale * v + scales->bias) >> layer->shift;
     if (skip) {
+      while (added >= layer->add_channels) added -= layer->add_channels;
       y += skip[added];
-      if (++added == layer->add_channels) added = 0;
     }
-    out[i] = (int16_t)y;
+    *out++ = (int16_t)y;
   }
 }
 
@@ -27,12 +25,13 @@ void bf_binarize(const bf_layer* layer, const void* in, const int16_t* skip, voi
   (void)skip, (void)scratch;
   for (uint32_t pixels = (uint32_t)layer->in_height * layer->in_width; pixels > 0; --pixels) {
     const int32_t* level = layer->levels;
-    for (uint32_t left = layer->in_channels; left > 0;) {
-      const uint32_t count = left < BF_WORD ? left : BF_WORD;
-      uint32_t word = 0;
-      for (uint32_t i = 0; i < count; ++i) word |= (uint32_t)(*x++ < *level++) << i;
-      *bits++ = word;
-      left -= count;
+    uint32_t word = 0;
+    for (uint32_t c = 0; c < layer->in_channels;) {
+      word |= (uint32_t)(*x++ < *level++) << c % BF_WORD;
+      if (++c % BF_WORD == 0 || c == layer->in_channels) {
+        *bits++ = word;
+        word = 0;
+      }
     }
   }
 }
