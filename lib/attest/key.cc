@@ -91,6 +91,7 @@ struct Block {
   long size = 0;
 
   explicit Block(const std::string& pem) {
+    if (pem.size() > kMaxKeyBytes) return;
     const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
     if (PEM_read_bio(bio.get(), &label, &header, &bytes, &size) != 1) label = nullptr;
   }

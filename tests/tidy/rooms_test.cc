@@ -125,8 +125,8 @@ TEST(Rooms, OnlyTheTrainWorkerTouchesTraining) {
   });
 }
 
-// What ships to the microcontroller leans on nothing but the compiler's own headers, and lies in one
-// folder, where its own are found without a path.
+// What ships to the microcontroller leans on nothing but the compiler's own headers, and lies in
+// one folder, where its own are found without a path.
 TEST(Rooms, TheMicrocontrollerRuntimeIsFreestanding) {
   const Names freestanding = {"stddef.h", "stdint.h", "stdbool.h",
                               "limits.h", "arm_acle.h", "arm_mve.h"};
