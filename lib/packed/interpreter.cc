@@ -297,8 +297,4 @@ std::vector<int32_t> Interpreter::ValuesOf(size_t op) const {
   return values;
 }
 
-size_t Winner(std::span<const int32_t> logits) {
-  return static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
 }  // namespace bitfoundry::packed

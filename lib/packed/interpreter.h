@@ -44,7 +44,4 @@ class Interpreter {
   std::unique_ptr<State> state_;
 };
 
-// The index of the largest logit, the first of equals: the class that the network says.
-size_t Winner(std::span<const int32_t> logits);
-
 }  // namespace bitfoundry::packed

@@ -394,4 +394,8 @@ Cost Sum(const std::vector<Layer>& layers) {
   return cost;
 }
 
+size_t Winner(std::span<const int32_t> logits) {
+  return static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
 }  // namespace bitfoundry::packed

@@ -27,6 +27,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -220,5 +221,8 @@ struct Cost {
   uint64_t flash_bytes = 0;
 };
 Cost Sum(const std::vector<Layer>& layers);
+
+// The index of the largest logit, the first of equals: the class that the network says.
+size_t Winner(std::span<const int32_t> logits);
 
 }  // namespace bitfoundry::packed

@@ -12,8 +12,8 @@
 #include "images/codec.h"
 #include "images/image.h"
 #include "packed/bundle.h"
+#include "packed/engine.h"
 #include "packed/format.h"
-#include "packed/interpreter.h"
 #include "packed/plan.h"
 #include "services/bitfoundry/cli.h"
 
@@ -275,8 +275,8 @@ Result<int> RunModel(const Shell& shell, const FileOptions& options) {
   const images::Image input = images::ModelInput(image, static_cast<int>(network.input.width),
                                                  static_cast<int>(network.input.height),
                                                  static_cast<int>(network.input.channels));
-  packed::Interpreter interpreter = BF_TRY(packed::Interpreter::Make(network));
-  const auto logits = BF_TRY(interpreter.Run(input.pixels));
+  packed::Engine engine = BF_TRY(packed::Engine::Make(network));
+  const auto logits = BF_TRY(engine.Run(input.pixels));
   const size_t winner = packed::Winner(logits);
   const std::vector<std::string> classes = ClassesOf(options.model);
   const std::string name = winner < classes.size() ? classes[winner] : std::to_string(winner);

@@ -13,8 +13,8 @@
 #include "catalog/suites.h"
 #include "catalog/verdicts.h"
 #include "packed/bundle.h"
+#include "packed/engine.h"
 #include "packed/format.h"
-#include "packed/interpreter.h"
 #include "services/evaluator/report.h"
 
 namespace bitfoundry::evaluator {
@@ -27,12 +27,12 @@ constexpr uint64_t kMaxPixelsBytes = uint64_t{4} << 30;
 Status PredictShare(const Subject& subject, const std::vector<size_t>& rows,
                     const verdicts::Transform& transform, size_t first, size_t threads,
                     const std::stop_token& stop, std::vector<size_t>& predictions) {
-  packed::Interpreter interpreter = BF_TRY(packed::Interpreter::Make(subject.network));
+  packed::Engine engine = BF_TRY(packed::Engine::Make(subject.network));
   for (size_t i = first; i < rows.size(); i += threads) {
     if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
     const auto image =
         verdicts::Apply(transform, subject.data.rows[rows[i]].name, subject.data.Image(rows[i]));
-    const auto logits = BF_TRY(interpreter.Run(image));
+    const auto logits = BF_TRY(engine.Run(image));
     predictions[i] = packed::Winner(logits);
   }
   return Status();

@@ -2,7 +2,7 @@
 //
 //   bench_images decode FOLDER     what ingestion cannot do without: read, SHA-256, decode
 //   bench_images measure FOLDER    the same and the measured properties
-//   bench_images evaluate MODEL    the packed interpreter on random images, for 5 s
+//   bench_images evaluate MODEL    the packed engine on random images, for 5 s
 //
 // Prints images and images/s.
 #include <chrono>
@@ -18,8 +18,8 @@
 #include "images/codec.h"
 #include "images/image.h"
 #include "images/measure.h"
+#include "packed/engine.h"
 #include "packed/format.h"
-#include "packed/interpreter.h"
 
 using namespace bitfoundry;
 
@@ -54,18 +54,18 @@ Status Decode(const std::string& folder, bool measure) {
 
 Status Evaluate(const std::string& path) {
   const std::string bytes = Read(path);
-  const auto network = BF_TRY(
-      packed::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
-  packed::Interpreter interpreter = BF_TRY(packed::Interpreter::Make(network));
+  const auto network =
+      BF_TRY(packed::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
+  packed::Engine engine = BF_TRY(packed::Engine::Make(network));
   std::mt19937 random(/*seed=*/1);
-  std::vector<std::vector<uint8_t>> samples(64, std::vector<uint8_t>(interpreter.image_bytes()));
+  std::vector<std::vector<uint8_t>> samples(64, std::vector<uint8_t>(engine.image_bytes()));
   for (auto& sample : samples) {
     for (uint8_t& pixel : sample) pixel = static_cast<uint8_t>(random());
   }
   const auto start = Clock::now();
   int images = 0;
   while (Clock::now() - start < std::chrono::seconds(5)) {
-    for (const auto& sample : samples) BF_TRY(interpreter.Run(sample).status());
+    for (const auto& sample : samples) BF_TRY(engine.Run(sample).status());
     images += static_cast<int>(samples.size());
   }
   Report(images, start);
