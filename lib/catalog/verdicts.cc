@@ -1,5 +1,7 @@
 #include "catalog/verdicts.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <algorithm>
 #include <map>
 
@@ -10,28 +12,45 @@ namespace bitfoundry::catalog {
 namespace {
 
 constexpr char kAdd[] = R"sql(
-  INSERT INTO verdicts (artefact, suite, snapshot, outcome, runtime, report)
-  VALUES ($1, $2, $3, $4::outcome, $5, $6)
+  INSERT INTO verdicts (artefact, suite, snapshot, outcome, runtime, report, baseline, date,
+                        envelope)
+  VALUES ($1, $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9)
   RETURNING id
 )sql";
 
 constexpr char kAddTest[] = R"sql(
   INSERT INTO verdict_tests (verdict_id, position, test_id, slice, expression, metric, transform,
                              at_most, bound, blocks, outcome, reason, n, successes, lower, upper,
-                             labels_needed, unknown_rows, rows_digest)
+                             labels_needed, unknown_rows, rows_digest, result)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::outcome, $12, $13, $14, $15, $16, $17, $18,
-          $19)
+          $19, $20::jsonb)
 )sql";
 
 constexpr char kSelect[] = R"sql(
   SELECT v.id, v.artefact, v.suite, suites.name AS suite_name, v.snapshot, v.runtime, v.report,
          v.outcome::text AS outcome, projects.name AS project,
+         coalesce(v.baseline, '') AS baseline, v.date, v.envelope,
          to_char(v.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
     FROM verdicts AS v
     JOIN suites ON suites.digest = v.suite
     JOIN artefacts ON artefacts.digest = v.artefact
     JOIN projects ON projects.id = artefacts.project_id
 )sql";
+
+constexpr char kShipped[] = R"sql(
+  SELECT v.artefact
+    FROM verdicts AS v JOIN artefacts ON artefacts.digest = v.artefact
+   WHERE artefacts.project_id = $1 AND v.artefact <> $2 AND v.outcome = 'pass'
+   ORDER BY v.id DESC LIMIT 1
+)sql";
+
+constexpr char kCountJudged[] = R"sql(
+  SELECT count(DISTINCT v.artefact)
+    FROM verdict_tests AS t JOIN verdicts AS v ON v.id = t.verdict_id
+   WHERE t.rows_digest = $1 AND v.artefact <> $2
+)sql";
+
+constexpr char kToday[] = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')";
 
 constexpr char kWhereId[] = "WHERE v.id = $1";
 constexpr char kWhereNewest[] = R"sql(
@@ -46,7 +65,7 @@ constexpr char kWhereListed[] = R"sql(
 constexpr char kSelectTests[] = R"sql(
   SELECT verdict_id, test_id, slice, expression, metric, transform, at_most, bound, blocks,
          outcome::text AS outcome, reason, n, successes, lower, upper, labels_needed, unknown_rows,
-         rows_digest
+         rows_digest, result
     FROM verdict_tests
    WHERE verdict_id = ANY ($1::bigint[])
    ORDER BY verdict_id, position
@@ -66,8 +85,19 @@ v1::Outcome FromSql(std::string word) {
   return outcome;
 }
 
+std::string ToJson(const v1::TestResult& test) {
+  std::string json;
+  BF_CHECK(google::protobuf::util::MessageToJsonString(test, &json).ok());
+  return json;
+}
+
 v1::TestResult TestFrom(const pqxx::row& row) {
   v1::TestResult test;
+  if (!row["result"].is_null()) {
+    BF_CHECK(google::protobuf::util::JsonStringToMessage(row["result"].c_str(), &test).ok());
+    return test;
+  }
+  test.set_kind("bound");  // from before results were kept whole
   test.set_test_id(row["test_id"].c_str());
   test.set_slice(row["slice"].c_str());
   test.set_expression(row["expression"].c_str());
@@ -81,6 +111,7 @@ v1::TestResult TestFrom(const pqxx::row& row) {
   test.set_n(row["n"].as<int32_t>());
   test.set_successes(row["successes"].as<int32_t>());
   if (test.n() > 0) test.set_rate(static_cast<double>(test.successes()) / test.n());
+  test.set_measured(test.rate());
   test.set_lower(row["lower"].as<double>());
   test.set_upper(row["upper"].as<double>());
   test.set_labels_needed(row["labels_needed"].as<int32_t>());
@@ -104,6 +135,9 @@ std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
     verdict.set_outcome(FromSql(row["outcome"].c_str()));
     verdict.set_project(row["project"].c_str());
     verdict.set_create_time(row["created_at"].c_str());
+    verdict.set_baseline(row["baseline"].c_str());
+    verdict.set_date(row["date"].c_str());
+    verdict.set_envelope(row["envelope"].c_str());
     places[verdict.verdict_id()] = verdicts.size();
     verdicts.push_back(std::move(verdict));
   }
@@ -118,9 +152,9 @@ std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
 }  // namespace
 
 Result<int64_t> Verdicts::Add(const v1::Verdict& verdict) {
-  const pqxx::row added =
-      tx_.work.exec_params1(kAdd, verdict.artefact(), verdict.suite(), verdict.snapshot(),
-                            ToSql(verdict.outcome()), verdict.runtime(), verdict.report());
+  const pqxx::row added = tx_.work.exec_params1(
+      kAdd, verdict.artefact(), verdict.suite(), verdict.snapshot(), ToSql(verdict.outcome()),
+      verdict.runtime(), verdict.report(), verdict.baseline(), verdict.date(), verdict.envelope());
   const auto id = added[0].as<int64_t>();
   int position = 0;
   for (const v1::TestResult& test : verdict.tests()) {
@@ -128,10 +162,21 @@ Result<int64_t> Verdicts::Add(const v1::Verdict& verdict) {
                           test.metric(), test.transform(), test.at_most(), test.bound(),
                           test.blocks(), ToSql(test.outcome()), test.reason(), test.n(),
                           test.successes(), test.lower(), test.upper(), test.labels_needed(),
-                          test.unknown_rows(), test.rows_digest());
+                          test.unknown_rows(), test.rows_digest(), ToJson(test));
   }
   return id;
 }
+
+Result<std::string> Verdicts::Shipped(int64_t project_id, const std::string& except) {
+  const pqxx::result found = tx_.work.exec_params(kShipped, project_id, except);
+  return found.empty() ? std::string() : std::string(found[0][0].c_str());
+}
+
+Result<int32_t> Verdicts::CountJudged(const std::string& rows_digest, const std::string& except) {
+  return tx_.work.exec_params1(kCountJudged, rows_digest, except)[0].as<int32_t>();
+}
+
+Result<std::string> Verdicts::Today() { return std::string(tx_.work.exec1(kToday)[0].c_str()); }
 
 Result<v1::Verdict> Verdicts::Get(int64_t id) {
   auto found = FromRows(tx_, tx_.work.exec_params(std::string(kSelect) + kWhereId, id));

@@ -32,6 +32,16 @@ class Verdicts {
   Result<std::optional<v1::Verdict>> Newest(const std::string& artefact, const std::string& suite,
                                             const std::string& snapshot);
 
+  // The artefact of a project that was released last, "" if none was: a verdict that passes is a
+  // release. Another one than `except`.
+  Result<std::string> Shipped(int64_t project_id, const std::string& except);
+
+  // How many artefacts other than `except` were judged on the rows of this digest.
+  Result<int32_t> CountJudged(const std::string& rows_digest, const std::string& except);
+
+  // "2026-12-01", UTC, by the one clock.
+  Result<std::string> Today();
+
   // Newest first, of a project (0: of all), with ids below `before` (0: from the newest).
   Result<std::vector<v1::Verdict>> List(int64_t project_id, int64_t before, int limit);
 

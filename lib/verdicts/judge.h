@@ -1,28 +1,54 @@
-// From predictions to outcomes. Pure: the same data, predictions and suite give the same verdict.
+// From evidence to outcomes. Pure: the same evidence and suite give the same verdict.
 //
-// pass          the exact one-sided bound clears the limit
-// fail          the opposite bound shows that the limit does not hold
+// pass          it has been shown that the limit is kept: the exact one-sided bound clears it
+// fail          it has been shown that it is not. An alarm, so corrected for the number of tests
+//               (stats/decision.h): twenty good slices do not make one false alarm
 // inconclusive  neither; with how many more samples would settle it at the observed rate
 // error         the test could not be made: a name that the data lacks, an empty slice, fewer
-//               samples than min_n. Closed, never open
+//               samples than min_n, no baseline, a limit that the labels' own error forbids, rows
+//               that were judged too often. Closed, never open
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "bitfoundry/v1/evaluator.pb.h"
+#include "emulate/machine.h"
 #include "snapshot/snapshot.h"
 #include "verdicts/suite.h"
 
 namespace bitfoundry::verdicts {
 
-// What the network said: a class index for each of `rows`, by the text of the transform. Every
-// transform of the suite is there.
+// Class indices that a network said of each of Evidence::rows, by the text of the transform.
+using Predictions = std::map<std::string, std::vector<size_t>>;
+
+// What an emulated core did with the golden images.
+struct Emulated {
+  std::string error;  // empty: it ran
+  std::map<Figure, double> figures;
+  int32_t images = 0;
+  int32_t equal = 0;       // of them, every layer and logit
+  std::string difference;  // the first, in words
+};
+
+// All that there is to judge by; what the suite does not ask for may be missing.
 struct Evidence {
   const snapshot::Snapshot& data;
   std::vector<size_t> rows;  // in data.rows: the test part, in order
-  std::map<std::string, std::vector<size_t>> predictions;
+  Predictions predictions;
+  bool has_baseline = false;
+  Predictions baseline = {};             // untransformed
+  std::map<size_t, double> in_box = {};  // place in rows -> share of saliency in the box
+  std::map<emulate::Core, Emulated> cores = {};
+};
+
+// What is not in the data.
+struct Circumstances {
+  std::string date;  // "2026-12-01"
+  // How many other artefacts were judged on the rows of this digest.
+  std::function<int32_t(const std::string& rows_digest)> evaluations;
 };
 
 // The rows of the part that tests are about.
@@ -38,9 +64,11 @@ struct Judged {
 };
 
 // One for each test, in the suite's order.
-std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence);
+std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence,
+                          const Circumstances& circumstances);
 
-// Of the tests that block: error before fail before inconclusive before pass.
+// Of the tests that block and are not waived: error before fail before inconclusive before pass.
+// An error is never waived.
 v1::Outcome Overall(const std::vector<Judged>& tests);
 
 }  // namespace bitfoundry::verdicts

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <optional>
 #include <set>
 
@@ -12,9 +13,33 @@
 namespace bitfoundry::verdicts {
 namespace {
 
-constexpr const char* kMetricNames[] = {"accuracy", "recall", "precision", "fpr", "fnr"};
+constexpr const char* kMetricNames[] = {"accuracy", "error", "recall",    "precision",
+                                        "fpr",      "fnr",   "flip_rate", "saliency_in_box"};
+constexpr const char* kFigureNames[] = {"flash_bytes", "arena_bytes", "stack_bytes",
+                                        "instructions"};
+
+bool NeedsPositive(Metric metric) {
+  return metric == Metric::kRecall || metric == Metric::kPrecision || metric == Metric::kFpr ||
+         metric == Metric::kFnr;
+}
 
 using Names = std::vector<std::string>;
+
+// "2026-12-01", if there is such a day.
+bool ReadDate(const std::string& text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
+  int numbers[3] = {};
+  const size_t starts[3] = {0, 5, 8};
+  for (size_t i = 0; i < 3; ++i) {
+    const char* const end = text.data() + starts[i] + (i == 0 ? 4 : 2);
+    const auto [stop, error] = std::from_chars(text.data() + starts[i], end, numbers[i]);
+    if (error != std::errc() || stop != end) return false;
+  }
+  return std::chrono::year_month_day(std::chrono::year(numbers[0]),
+                                     std::chrono::month(static_cast<unsigned>(numbers[1])),
+                                     std::chrono::day(static_cast<unsigned>(numbers[2])))
+      .ok();
+}
 
 bool Contains(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -47,9 +72,27 @@ class Reader {
 
   Status ReadDefaults(const YAML::Node& defaults);
   Status ReadSlices(const YAML::Node& slices);
-  Result<DataTest> ReadTest(const YAML::Node& node) const;
+  Status ReadTests(const YAML::Node& tests);
+  Status ReadWaivers(const YAML::Node& waivers);
+
+  // One entry makes one test, or several.
+  Result<std::vector<DataTest>> ReadTest(const YAML::Node& node) const;
+  Result<std::vector<DataTest>> ReadBound(const YAML::Node& node, DataTest test) const;
+  Result<std::vector<DataTest>> ReadRegression(const YAML::Node& node, DataTest test) const;
+  Result<std::vector<DataTest>> ReadGap(const YAML::Node& node, DataTest test) const;
+  Result<std::vector<DataTest>> ReadShortcut(const YAML::Node& node, DataTest test) const;
+  Result<std::vector<DataTest>> ReadFits(const YAML::Node& node, DataTest test) const;
+  Result<std::vector<DataTest>> ReadSameBits(const YAML::Node& node, DataTest test) const;
+
+  Result<size_t> SliceOf(const YAML::Node& node) const;
+  Status ReadMetric(const YAML::Node& node, DataTest& test) const;
   Status ReadLimit(const YAML::Node& node, DataTest& test) const;
+  Status ReadMost(const YAML::Node& node, const char* key, DataTest& test) const;
+  Status ReadTransforms(const YAML::Node& node, DataTest& test) const;
   Status ReadShared(const YAML::Node& node, DataTest& test) const;
+  Result<Field> ReadField(const YAML::Node& node, const Names& sources) const;
+  Result<emulate::Core> ReadCore(const YAML::Node& node) const;
+  Result<std::vector<YAML::Node>> List(const YAML::Node& map, const char* key) const;
 
   const std::string& yaml_;
   const std::string file_;
@@ -130,8 +173,12 @@ slices::Origin Reader::TextAt(const YAML::Node& scalar) const {
 }
 
 Status Reader::ReadDefaults(const YAML::Node& defaults) {
-  BF_TRY(CheckKeys(defaults, "defaults", {"alpha", "positive", "min_n", "severity"}));
-  if (defaults["alpha"]) suite_.alpha = BF_TRY(Number(defaults, "alpha", 0.0001, 0.5));
+  BF_TRY(CheckKeys(defaults, "defaults",
+                   {"alpha", "positive", "min_n", "severity", "cluster", "max_evaluations"}));
+  if (defaults["alpha"]) suite_.alpha = BF_TRY(Number(defaults, "alpha", 0.001, 0.25));
+  if (defaults["max_evaluations"]) {
+    suite_.max_evaluations = BF_TRY(Whole(defaults, "max_evaluations", 1));
+  }
   return ReadShared(defaults, defaults_);
 }
 
@@ -146,6 +193,7 @@ Status Reader::ReadShared(const YAML::Node& node, DataTest& test) const {
     const std::string severity = BF_TRY(Word(node, "severity", {"block", "warn"}));
     test.blocks = severity == "block";
   }
+  if (node["cluster"]) test.cluster = BF_TRY(ReadField(node["cluster"], {"tag", "meta"}));
   return Status();
 }
 
@@ -191,72 +239,280 @@ Status Reader::ReadLimit(const YAML::Node& node, DataTest& test) const {
   return Status();
 }
 
-Result<DataTest> Reader::ReadTest(const YAML::Node& node) const {
-  BF_TRY(CheckKeys(node, "a test",
-                   {"id", "slice", "metric", "positive", "at_least", "at_most", "min_n",
-                    "transform", "severity"}));
-  DataTest test = defaults_;
-  test.id = BF_TRY(Text(node, "id"));
-  for (const DataTest& other : suite_.tests) {
-    if (other.id == test.id) return Invalid(node["id"], "two tests have the id '" + test.id + "'");
+// "tag.motion".
+Result<Field> Reader::ReadField(const YAML::Node& node, const Names& sources) const {
+  const std::string text = node.IsScalar() ? node.Scalar() : "";
+  const size_t dot = text.find('.');
+  if (dot == std::string::npos || dot + 1 == text.size() ||
+      !Contains(sources, text.substr(0, dot))) {
+    std::string wanted;
+    for (const std::string& source : sources) {
+      wanted += (wanted.empty() ? "" : " or ") + source + ".NAME";
+    }
+    return Invalid(node, "'" + text + "' is not " + wanted);
   }
+  return Field{text, TextAt(node)};
+}
 
+Result<emulate::Core> Reader::ReadCore(const YAML::Node& node) const {
+  auto core = emulate::ParseCore(node.IsScalar() ? node.Scalar() : "");
+  if (!core.ok()) return Invalid(node, core.status().message());
+  return *core;
+}
+
+// One value, or a list of some.
+Result<std::vector<YAML::Node>> Reader::List(const YAML::Node& map, const char* key) const {
+  const YAML::Node value = map[key];
+  std::vector<YAML::Node> items;
+  if (value && value.IsSequence()) {
+    for (const auto& item : value) items.push_back(item);
+  } else if (value && value.IsScalar()) {
+    items.push_back(value);
+  }
+  if (items.empty()) return Invalid(value ? value : map, std::string("'") + key + "' is a list");
+  return items;
+}
+
+Result<size_t> Reader::SliceOf(const YAML::Node& node) const {
   Names known;
   for (const Slice& slice : suite_.slices) known.push_back(slice.name);
   const std::string slice = BF_TRY(Word(node, "slice", known));
-  test.slice = static_cast<size_t>(std::find(known.begin(), known.end(), slice) - known.begin());
+  return static_cast<size_t>(std::find(known.begin(), known.end(), slice) - known.begin());
+}
 
+Status Reader::ReadMetric(const YAML::Node& node, DataTest& test) const {
   const Names metrics(std::begin(kMetricNames), std::end(kMetricNames));
   const std::string metric = BF_TRY(Word(node, "metric", metrics));
   test.metric =
       static_cast<Metric>(std::find(metrics.begin(), metrics.end(), metric) - metrics.begin());
-
-  BF_TRY(ReadLimit(node, test));
-  BF_TRY(ReadShared(node, test));
-  if (test.metric == Metric::kAccuracy) {
+  if (!NeedsPositive(test.metric)) {
     test.positive.clear();
   } else if (test.positive.empty()) {
     return Invalid(
         node, "test '" + test.id + "' needs 'positive': the class that " + metric + " is about");
   }
-  if (node["transform"]) {
-    const std::string text = BF_TRY(Text(node, "transform"));
-    const auto transform = ParseTransform(text);
-    if (!transform.ok()) return Invalid(node["transform"], transform.status().message());
-    test.transform = *transform;
-  }
-  return test;
+  return Status();
 }
 
-Result<Suite> Reader::Run() {
-  const YAML::Node root = YAML::Load(yaml_);
-  BF_TRY(CheckKeys(root, "a suite", {"suite", "version", "defaults", "slices", "tests"}));
-  suite_.name = BF_TRY(Text(root, "suite"));
-  suite_.version = BF_TRY(Whole(root, "version", 1));
-  if (root["defaults"]) BF_TRY(ReadDefaults(root["defaults"]));
-  BF_TRY(ReadSlices(root["slices"]));
+// A limit from above, like max_gap.
+Status Reader::ReadMost(const YAML::Node& node, const char* key, DataTest& test) const {
+  test.side = stats::Side::kAtMost;
+  test.limit = BF_TRY(Number(node, key, 0, 1));
+  if (test.limit > 0 && test.limit < 1) return Status();
+  return Invalid(node[key], std::string("'") + key + "' is strictly between 0 and 1");
+}
 
-  const YAML::Node tests = root["tests"];
-  if (!tests || !tests.IsSequence() || tests.size() == 0) {
-    return Invalid(tests ? tests : root, "'tests' is a list of at least one test");
+Status Reader::ReadTransforms(const YAML::Node& node, DataTest& test) const {
+  if (!node["transform"]) return Status();
+  for (const YAML::Node& item : BF_TRY(List(node, "transform"))) {
+    if (!item.IsScalar()) return Invalid(item, "a transform is a text, like darken(0.25, 3)");
+    const auto transform = ParseTransform(item.Scalar());
+    if (!transform.ok()) return Invalid(item, transform.status().message());
+    if (!transform->text.empty()) test.transforms.push_back(*transform);
   }
-  if (tests.size() > kMaxSuiteTests) {
-    return Invalid(tests, "more than " + std::to_string(kMaxSuiteTests) + " tests");
+  if (test.transforms.size() > 1 && test.metric != Metric::kFlipRate) {
+    return Invalid(node["transform"], "several transforms go with the metric flip_rate alone");
   }
+  return Status();
+}
+
+Result<std::vector<DataTest>> Reader::ReadBound(const YAML::Node& node, DataTest test) const {
+  BF_TRY(CheckKeys(node, "a test",
+                   {"id", "slice", "metric", "positive", "at_least", "at_most", "min_n",
+                    "transform", "severity", "cluster"}));
+  test.slice = BF_TRY(SliceOf(node));
+  BF_TRY(ReadMetric(node, test));
+  BF_TRY(ReadLimit(node, test));
+  BF_TRY(ReadTransforms(node, test));
+  if (test.metric == Metric::kFlipRate && test.transforms.empty()) {
+    return Invalid(node, "test '" + test.id + "' needs 'transform': what may flip the answer");
+  }
+  if (test.metric == Metric::kSaliencyInBox && (!test.transforms.empty() || node["cluster"])) {
+    return Invalid(node, "saliency_in_box takes neither transform nor cluster");
+  }
+  return std::vector{std::move(test)};
+}
+
+Result<std::vector<DataTest>> Reader::ReadRegression(const YAML::Node& node, DataTest test) const {
+  BF_TRY(CheckKeys(node, "a test against what was shipped",
+                   {"id", "slice", "foreach", "vs", "metric", "positive", "max_loss", "min_n",
+                    "severity", "cluster", "first_release"}));
+  test.kind = Kind::kRegression;
+  BF_TRY(Word(node, "vs", {"shipped"}));
+  BF_TRY(ReadMetric(node, test));
+  if (test.metric != Metric::kAccuracy && test.metric != Metric::kRecall &&
+      test.metric != Metric::kFpr && test.metric != Metric::kFnr) {
+    return Invalid(node["metric"],
+                   "a regression is of accuracy, recall, fpr or fnr: the same "
+                   "samples have to count for both models");
+  }
+  test.side = stats::Side::kAtMost;
+  test.limit = BF_TRY(Number(node, "max_loss", 0, 0.5));
+  if (node["first_release"]) {
+    test.first_release = BF_TRY(Word(node, "first_release", {"true", "false"})) == "true";
+  }
+  if (!node["foreach"]) {
+    test.slice = BF_TRY(SliceOf(node));
+    return std::vector{std::move(test)};
+  }
+  BF_TRY(Word(node, "foreach", {"slices"}));
+  if (node["slice"]) return Invalid(node["slice"], "either 'slice' or 'foreach'");
+  std::vector<DataTest> tests(suite_.slices.size(), test);
+  for (size_t i = 0; i < tests.size(); ++i) {
+    tests[i].slice = i;
+    tests[i].id += "/" + suite_.slices[i].name;
+  }
+  return tests;
+}
+
+Result<std::vector<DataTest>> Reader::ReadGap(const YAML::Node& node, DataTest test) const {
+  BF_TRY(CheckKeys(
+      node, "a test of groups",
+      {"id", "slice", "across", "metric", "positive", "max_gap", "min_n", "severity", "cluster"}));
+  test.kind = Kind::kGap;
+  test.slice = BF_TRY(SliceOf(node));
+  test.across = BF_TRY(ReadField(node["across"], {"tag", "meta"}));
+  BF_TRY(ReadMetric(node, test));
+  if (test.metric == Metric::kFlipRate || test.metric == Metric::kSaliencyInBox) {
+    return Invalid(node["metric"], "groups are compared by a rate of right or wrong answers");
+  }
+  BF_TRY(ReadMost(node, "max_gap", test));
+  return std::vector{std::move(test)};
+}
+
+Result<std::vector<DataTest>> Reader::ReadShortcut(const YAML::Node& node, DataTest test) const {
+  BF_TRY(CheckKeys(node, "a scan",
+                   {"id", "slice", "scan", "on", "positive", "max_gap", "min_n", "severity"}));
+  test.kind = Kind::kShortcut;
+  BF_TRY(Word(node, "scan", {"shortcut"}));
+  if (node["slice"]) test.slice = BF_TRY(SliceOf(node));
+  if (test.positive.empty()) {
+    return Invalid(node, "test '" + test.id + "' needs 'positive': the class of the shortcut");
+  }
+  BF_TRY(ReadMost(node, "max_gap", test));
+  std::vector<DataTest> tests;
+  for (const YAML::Node& item : BF_TRY(List(node, "on"))) {
+    tests.push_back(test);
+    tests.back().attribute = BF_TRY(ReadField(item, {"attr"}));
+    tests.back().id += "/" + tests.back().attribute.text.substr(5);
+  }
+  return tests;
+}
+
+Result<std::vector<DataTest>> Reader::ReadFits(const YAML::Node& node, DataTest test) const {
+  BF_TRY(CheckKeys(node, "a test of firmware", {"id", "on", "fits", "severity"}));
+  test.kind = Kind::kFits;
+  test.side = stats::Side::kAtMost;
+  BF_TRY(Text(node, "on"));
+  test.core = BF_TRY(ReadCore(node["on"]));
+  const Names figures(std::begin(kFigureNames), std::end(kFigureNames));
+  BF_TRY(CheckKeys(node["fits"], "fits", figures));
+  std::vector<DataTest> tests;
+  for (size_t i = 0; i < figures.size(); ++i) {
+    if (!node["fits"][figures[i]]) continue;
+    tests.push_back(test);
+    tests.back().figure = static_cast<Figure>(i);
+    tests.back().limit = static_cast<double>(BF_TRY(Whole(node["fits"], figures[i].c_str(), 1)));
+    tests.back().id += "/" + figures[i];
+  }
+  if (tests.empty()) return Invalid(node["fits"], "'fits' names at least one figure");
+  return tests;
+}
+
+Result<std::vector<DataTest>> Reader::ReadSameBits(const YAML::Node& node, DataTest test) const {
+  BF_TRY(CheckKeys(node, "a test of equal outputs", {"id", "equal_on", "severity"}));
+  test.kind = Kind::kSameBits;
+  std::vector<DataTest> tests;
+  for (const YAML::Node& item : BF_TRY(List(node, "equal_on"))) {
+    tests.push_back(test);
+    tests.back().core = BF_TRY(ReadCore(item));
+    tests.back().id += "/" + item.Scalar();
+  }
+  return tests;
+}
+
+Result<std::vector<DataTest>> Reader::ReadTest(const YAML::Node& node) const {
+  if (!node.IsMap()) return Invalid(node, "a test is a mapping, like { key: value }");
+  DataTest test = defaults_;
+  test.id = BF_TRY(Text(node, "id"));
+  if (test.id.find('/') != std::string::npos) return Invalid(node["id"], "an id has no '/'");
+  BF_TRY(ReadShared(node, test));
+  if (node["fits"]) return ReadFits(node, std::move(test));
+  if (node["equal_on"]) return ReadSameBits(node, std::move(test));
+  if (node["scan"]) return ReadShortcut(node, std::move(test));
+  if (node["across"]) return ReadGap(node, std::move(test));
+  if (node["vs"]) return ReadRegression(node, std::move(test));
+  return ReadBound(node, std::move(test));
+}
+
+Status Reader::ReadTests(const YAML::Node& tests) {
   for (const auto& node : tests) {
-    DataTest test = BF_TRY(ReadTest(node));
-    suite_.tests.push_back(std::move(test));
+    for (DataTest& test : BF_TRY(ReadTest(node))) {
+      for (const DataTest& other : suite_.tests) {
+        if (other.id == test.id) {
+          return Invalid(node["id"], "two tests have the id '" + test.id + "'");
+        }
+      }
+      suite_.tests.push_back(std::move(test));
+    }
+    if (suite_.tests.size() > kMaxSuiteTests) {
+      return Invalid(node, "more than " + std::to_string(kMaxSuiteTests) + " tests");
+    }
   }
   if (std::none_of(suite_.tests.begin(), suite_.tests.end(),
                    [](const DataTest& test) { return test.blocks; })) {
     return Invalid(tests, "no test has severity block: every model would pass");
   }
+  return Status();
+}
+
+Status Reader::ReadWaivers(const YAML::Node& waivers) {
+  if (!waivers) return Status();
+  if (!waivers.IsSequence()) return Invalid(waivers, "'waivers' is a list");
+  Names known;
+  for (const DataTest& test : suite_.tests) {
+    known.push_back(test.id);
+    known.push_back(test.id.substr(0, test.id.find('/')));
+  }
+  for (const auto& node : waivers) {
+    BF_TRY(CheckKeys(node, "a waiver", {"test", "until", "by", "reason"}));
+    Waiver waiver{BF_TRY(Word(node, "test", known)), BF_TRY(Text(node, "until")),
+                  BF_TRY(Text(node, "by")), BF_TRY(Text(node, "reason"))};
+    if (!ReadDate(waiver.until)) {
+      return Invalid(node["until"],
+                     "'until' is a day, like 2026-12-01, not '" + waiver.until + "'");
+    }
+    suite_.waivers.push_back(std::move(waiver));
+  }
+  return Status();
+}
+
+Result<Suite> Reader::Run() {
+  const YAML::Node root = YAML::Load(yaml_);
+  BF_TRY(
+      CheckKeys(root, "a suite", {"suite", "version", "defaults", "slices", "tests", "waivers"}));
+  suite_.name = BF_TRY(Text(root, "suite"));
+  suite_.version = BF_TRY(Whole(root, "version", 1));
+  if (root["defaults"]) BF_TRY(ReadDefaults(root["defaults"]));
+  BF_TRY(ReadSlices(root["slices"]));
+  const YAML::Node tests = root["tests"];
+  if (!tests || !tests.IsSequence() || tests.size() == 0) {
+    return Invalid(tests ? tests : root, "'tests' is a list of at least one test");
+  }
+  BF_TRY(ReadTests(tests));
+  BF_TRY(ReadWaivers(root["waivers"]));
   return std::move(suite_);
 }
 
 }  // namespace
 
 const char* ToString(Metric metric) { return kMetricNames[static_cast<size_t>(metric)]; }
+const char* ToString(Figure figure) { return kFigureNames[static_cast<size_t>(figure)]; }
+
+bool Suite::NeedsBaseline() const {
+  return std::any_of(tests.begin(), tests.end(),
+                     [](const DataTest& test) { return test.kind == Kind::kRegression; });
+}
 
 Result<Suite> ParseSuite(const std::string& yaml, const std::string& file) {
   Reader reader(yaml, file);
@@ -276,7 +532,21 @@ Status CheckNames(const Suite& suite, const slices::Vocabulary& vocabulary) {
     const Status status = slice.expression.Check(vocabulary);
     if (!status.ok()) return Status(Code::kInvalidArgument, "SUITE_INVALID", status.message());
   }
+  const auto check = [](const Field& field, const Names& known) {
+    const size_t dot = field.text.find('.');
+    const std::string name = field.text.substr(dot + 1);
+    if (field.text.empty() || Contains(known, name)) return Status();
+    return Status(
+        Code::kInvalidArgument, "SUITE_INVALID",
+        field.at.ToString() + ": no sample has " + field.text + slices::Suggest(name, known));
+  };
+  const auto names = [&](const Field& field) {
+    return field.text.starts_with("tag.") ? vocabulary.tags : vocabulary.meta;
+  };
   for (const DataTest& test : suite.tests) {
+    if (test.cluster) BF_TRY(check(*test.cluster, names(*test.cluster)));
+    BF_TRY(check(test.across, names(test.across)));
+    BF_TRY(check(test.attribute, vocabulary.attributes));
     if (test.positive.empty() || Contains(vocabulary.classes, test.positive)) continue;
     return Status(Code::kInvalidArgument, "SUITE_INVALID",
                   test.positive_at.ToString() + ": unknown class '" + test.positive + "'" +

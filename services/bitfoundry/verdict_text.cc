@@ -2,69 +2,21 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <algorithm>
-#include <array>
-#include <cstdio>
 #include <map>
 #include <vector>
+
+#include "verdicts/words.h"
 
 namespace bitfoundry::cli {
 namespace {
 
-std::string Percent(double rate) {
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "%.1f %%", 100 * rate);
-  return text.data();
-}
-
-std::string Number(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%g", value);
-  return text.data();
-}
-
-// "recall >= 0.9", with the transform if there is one.
-std::string Claim(const v1::TestResult& test) {
-  return test.metric() + (test.at_most() ? " <= " : " >= ") + Number(test.bound()) +
-         (test.transform().empty() ? "" : " " + test.transform());
-}
-
-std::string Counts(const v1::TestResult& test) {
-  return std::to_string(test.successes()) + "/" + std::to_string(test.n());
-}
-
-std::string Rate(const v1::TestResult& test) { return test.n() == 0 ? "-" : Percent(test.rate()); }
-
-// What the counts prove, in words; then the reason, if there is one.
-std::string Finding(const v1::TestResult& test) {
-  const bool from_below = (test.outcome() == v1::PASS) != test.at_most();
-  switch (test.outcome()) {
-    case v1::PASS:
-    case v1::FAIL:
-      return from_below ? "at least " + Percent(test.lower()) : "at most " + Percent(test.upper());
-    case v1::INCONCLUSIVE:
-      return Percent(test.lower()) + " to " + Percent(test.upper()) + "; " + test.reason();
-    default:
-      return test.reason();
-  }
-}
+using verdicts::Claim;
+using verdicts::Counted;
+using verdicts::Finding;
+using verdicts::Measured;
+using verdicts::Summary;
 
 std::string Name(v1::Outcome outcome) { return v1::Outcome_Name(outcome); }
-
-// "5 pass, 1 fail, 1 inconclusive": what there is.
-std::string Summary(const v1::Verdict& verdict) {
-  std::string summary;
-  for (const auto& [outcome, word] : {std::pair{v1::PASS, "pass"},
-                                      {v1::FAIL, "fail"},
-                                      {v1::INCONCLUSIVE, "inconclusive"},
-                                      {v1::ERROR, "error"}}) {
-    const auto count = std::count_if(verdict.tests().begin(), verdict.tests().end(),
-                                     [&](const auto& test) { return test.outcome() == outcome; });
-    if (count == 0) continue;
-    summary += (summary.empty() ? "" : ", ") + std::to_string(count) + " " + word;
-  }
-  return summary;
-}
 
 std::string Short(const std::string& digest) { return digest.substr(0, 12); }
 
@@ -88,10 +40,10 @@ std::string Align(const std::vector<std::vector<std::string>>& rows) {
 
 std::string Table(const v1::Verdict& verdict) {
   std::vector<std::vector<std::string>> rows = {
-      {"", "test", "slice", "claim", "counted", "rate", "shown"}};
+      {"", "test", "slice", "claim", "counted", "measured", "shown"}};
   for (const v1::TestResult& test : verdict.tests()) {
     rows.push_back({Name(test.outcome()) + (test.blocks() ? "" : " (warn)"), test.test_id(),
-                    test.slice(), Claim(test), Counts(test), Rate(test), Finding(test)});
+                    test.slice(), Claim(test), Counted(test), Measured(test), Finding(test)});
   }
   return Align(rows) + "\n" + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n" +
          Align({{"artefact", verdict.artefact()},
@@ -133,7 +85,7 @@ std::string JunitCase(const v1::TestResult& test) {
                            "\"";
   if (test.outcome() == v1::PASS) return head + "/>\n";
   const std::string message =
-      Claim(test) + ": " + Counts(test) + " (" + Rate(test) + "), " + Finding(test);
+      Claim(test) + ": " + Counted(test) + " (" + Measured(test) + "), " + Finding(test);
   std::string element = test.outcome() == v1::ERROR ? "error" : "failure";
   if (!test.blocks()) element = "skipped";
   const std::string type = element == "skipped" ? "" : " type=\"" + Name(test.outcome()) + "\"";
@@ -182,14 +134,14 @@ std::string Cell(const std::string& text) {
 
 std::string Markdown(const v1::Verdict& verdict) {
   std::string text = "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) +
-                     "\n\n| outcome | test | slice | claim | counted | rate | shown |\n"
+                     "\n\n| outcome | test | slice | claim | counted | measured | shown |\n"
                      "|---|---|---|---|---:|---:|---|\n";
   for (const v1::TestResult& test : verdict.tests()) {
     const std::string outcome =
         test.outcome() == v1::PASS ? "PASS" : "**" + Name(test.outcome()) + "**";
     text += "| " + outcome + (test.blocks() ? "" : " (warn)");
-    for (const std::string& cell :
-         {test.test_id(), test.slice(), Claim(test), Counts(test), Rate(test), Finding(test)}) {
+    for (const std::string& cell : {test.test_id(), test.slice(), Claim(test), Counted(test),
+                                    Measured(test), Finding(test)}) {
       text += " | " + Cell(cell);
     }
     text += " |\n";

@@ -24,7 +24,7 @@ constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
 
 std::string KeyOf(const v1::Evaluation& evaluation) {
   return std::string(kKind) + ":" + evaluation.artefact() + ":" + evaluation.suite() + ":" +
-         evaluation.snapshot();
+         evaluation.snapshot() + (evaluation.baseline().empty() ? "" : ":" + evaluation.baseline());
 }
 
 jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
@@ -32,6 +32,7 @@ jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
   job.set_artefact(evaluation.artefact());
   job.set_suite(evaluation.suite());
   job.set_snapshot(evaluation.snapshot());
+  job.set_baseline(evaluation.baseline());
   jobs::JobSpec spec;
   spec.kind = kKind;
   spec.unique_key = KeyOf(evaluation);
@@ -68,6 +69,10 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
     const auto artefact = BF_TRY(catalog::Artefacts(tx).Get(request.artefact()));
     evaluation.set_artefact(artefact.digest);
     evaluation.set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
+    if (!request.baseline().empty()) {
+      const auto baseline = BF_TRY(catalog::Artefacts(tx).Get(request.baseline()));
+      evaluation.set_baseline(baseline.digest);
+    }
     const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(evaluation.snapshot()));
     if (snapshot.project_id == artefact.project_id) return Status();
     return Status(

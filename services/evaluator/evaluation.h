@@ -9,34 +9,9 @@
 #include "blobs/store.h"
 #include "db/database.h"
 #include "jobs/worker.h"
-#include "packed/network.h"
-#include "verdicts/judge.h"
+#include "verdicts/evaluate.h"
 
 namespace bitfoundry::evaluator {
-
-// What is judged, read and found to fit together.
-struct Subject {
-  std::string artefact;  // digests
-  std::string suite_digest;
-  std::string snapshot;
-  std::string suite_name;  // the file's
-  verdicts::Suite suite;
-  packed::Network network;
-  snapshot::Snapshot data;
-};
-
-struct Evaluated {
-  v1::Verdict verdict;  // all but its id, report and time
-  std::string report;   // HTML
-};
-
-// The same subject and runtime give the same verdict and the same report, byte for byte, with any
-// number of threads.
-//
-//   runtime  what computes it, as the verdict names it
-//   errors   kCancelled on `stop`
-Result<Evaluated> Evaluate(const Subject& subject, const std::string& runtime, int threads,
-                           const std::stop_token& stop);
 
 // The handler of jobs of kind "evaluate".
 class EvaluateHandler {
@@ -56,7 +31,8 @@ class EvaluateHandler {
   Result<jobs::Write> operator()(const jobs::Lease& lease, const std::stop_token& stop) const;
 
  private:
-  Result<Subject> Read(const jobs::Lease& lease) const;
+  Result<verdicts::Subject> Read(const jobs::Lease& lease, std::string* date) const;
+  Result<packed::Network> ReadNetwork(const packed::Manifest& manifest) const;
 
   db::Database& database_;
   const blobs::Store& store_;

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "images/codec.h"
+#include "verdicts/words.h"
 
 namespace bitfoundry::evaluator {
 namespace {
@@ -107,33 +108,22 @@ std::string Format(const char* format, double value) {
   std::snprintf(text.data(), text.size(), format, value);
   return text.data();
 }
-std::string Percent(double rate) { return Format("%.1f&nbsp;%%", 100 * rate); }
+using verdicts::Word;
 
-// "pass", "fail", ...: the word on the badge and the class of its colour.
-std::string Word(v1::Outcome outcome) {
-  std::string word = v1::Outcome_Name(outcome);
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](char c) { return static_cast<char>(c | 0x20); });
-  return word;
-}
 std::string Badge(v1::Outcome outcome) {
   return "<span class=\"badge " + Word(outcome) + "\">" + v1::Outcome_Name(outcome) + "</span>";
-}
-
-std::string Claim(const v1::TestResult& test) {
-  return Html(test.metric()) + (test.at_most() ? " \u2264 " : " \u2265 ") +
-         Format("%g", 100 * test.bound()) + "&nbsp;%";
 }
 
 // The limit and what was shown, on a line that is zoomed to hold both: the side that the limit
 // forbids is red, the interval is the bar, the observed rate the dot, the limit the upright line.
 std::string Interval(const v1::TestResult& test) {
+  if (test.kind() == "fits" || test.kind() == "same_bits" || test.kind() == "shortcut") return "";
   constexpr double kWidth = 240;
   constexpr double kMargin = 30;  // for the figures at its ends
   const bool seen = test.n() > 0;
   const double least = seen ? std::min(test.bound(), test.lower()) : test.bound();
   const double most = seen ? std::max(test.bound(), test.upper()) : test.bound();
-  const double low = std::max(0.0, std::floor(20 * (least - 0.03)) / 20);
+  const double low = std::max(-1.0, std::floor(20 * (least - 0.03)) / 20);
   const double high = std::min(1.0, std::ceil(20 * (most + 0.03)) / 20);
   const auto at = [&](double rate) {
     return kMargin + (rate - low) / (high - low) * (kWidth - 2 * kMargin);
@@ -153,7 +143,7 @@ std::string Interval(const v1::TestResult& test) {
                         : bar(low, test.bound(), "y=\"9\" height=\"8\" fill=\"#fbe3e4\"");
   if (seen) {
     svg += bar(test.lower(), test.upper(), "y=\"7\" height=\"12\" rx=\"3\" opacity=\".45\"");
-    svg += "<circle cx=\"" + Format("%.1f", at(test.rate())) + "\" cy=\"13\" r=\"3.5\"/>";
+    svg += "<circle cx=\"" + Format("%.1f", at(test.measured())) + "\" cy=\"13\" r=\"3.5\"/>";
   }
   const std::string x = Format("%.1f", at(test.bound()));
   svg += "<line x1=\"" + x + "\" x2=\"" + x +
@@ -161,42 +151,26 @@ std::string Interval(const v1::TestResult& test) {
   return svg + end(kMargin - 5, "end", low) + end(kWidth - kMargin + 5, "start", high) + "</svg>";
 }
 
-std::string Shown(const v1::TestResult& test) {
-  const bool from_below = (test.outcome() == v1::PASS) != test.at_most();
-  switch (test.outcome()) {
-    case v1::PASS:
-    case v1::FAIL:
-      return from_below ? "at least " + Percent(test.lower()) : "at most " + Percent(test.upper());
-    case v1::INCONCLUSIVE:
-      return Percent(test.lower()) + " to " + Percent(test.upper());
-    default:
-      return "nothing";
-  }
-}
-
 std::string TableRow(const v1::TestResult& test, size_t index) {
   std::string row = "<tr><td>" + Badge(test.outcome());
   if (!test.blocks()) row += "<div class=\"soft\">warns only</div>";
-  row += "</td><td><a href=\"#t" + std::to_string(index) + "\">" + Html(test.test_id()) +
-         "</a><div class=\"soft\">slice " + Html(test.slice());
+  if (!test.waived_by().empty()) row += "<div class=\"soft\">waived</div>";
+  row += "</td><td><a href=\"#t" + std::to_string(index) + "\">" + Html(test.test_id()) + "</a>";
+  if (!test.slice().empty()) row += "<div class=\"soft\">slice " + Html(test.slice());
   if (!test.transform().empty()) row += ", " + Html(test.transform()) + ", synthetic";
-  row += "</div>";
-  row += "</td><td class=\"claim\">" + Claim(test) + "</td><td class=\"number\">" +
-         std::to_string(test.successes()) + "&thinsp;/&thinsp;" + std::to_string(test.n()) +
-         "</td><td class=\"number\">" + (test.n() == 0 ? "\u2013" : Percent(test.rate())) +
-         "</td><td class=\"number\">" + Shown(test) + "</td><td>" + Interval(test) + "</td></tr>\n";
-  if (!test.reason().empty()) {
-    row +=
-        "<tr class=\"reason\"><td></td><td colspan=\"6\">" + Html(test.reason()) + "</td></tr>\n";
-  }
-  return row;
+  row += std::string(test.slice().empty() ? "" : "</div>") + "</td><td class=\"claim\">" +
+         Html(verdicts::Claim(test)) + "</td><td class=\"number\">" +
+         Html(verdicts::Counted(test)) + "</td><td class=\"number\">" +
+         Html(verdicts::Measured(test)) + "</td><td>" + Interval(test) + "</td></tr>\n";
+  return row + "<tr class=\"reason\"><td></td><td colspan=\"5\">" + Html(verdicts::Finding(test)) +
+         "</td></tr>\n";
 }
 
 std::string Table(const v1::Verdict& verdict, const verdicts::Suite& suite) {
   std::string html =
       "<div class=\"card\"><table><tr><th></th><th>test</th><th>claim</th>"
-      "<th class=\"number\">counted</th><th class=\"number\">rate</th>"
-      "<th class=\"number\">shown</th><th>limit, and what was shown (%)</th></tr>\n";
+      "<th class=\"number\">counted</th><th class=\"number\">measured</th>"
+      "<th>limit, and what was shown (%)</th></tr>\n";
   for (int i = 0; i < verdict.tests_size(); ++i) {
     html += TableRow(verdict.tests(i), static_cast<size_t>(i));
   }
@@ -216,13 +190,15 @@ std::string Picture(const verdicts::Evidence& evidence, const verdicts::DataTest
   const size_t index = evidence.rows[place];
   const snapshot::Row& row = data.rows[index];
   const std::string& actual = data.classes[static_cast<size_t>(row.class_index)];
-  const std::string& predicted = data.classes[evidence.predictions.at(test.transform.text)[place]];
+  const std::string& predicted = data.classes[evidence.predictions.at(test.view())[place]];
 
   images::Image image;
   image.width = data.width;
   image.height = data.height;
   image.channels = data.channels;
-  image.pixels = verdicts::Apply(test.transform, row.name, data.Image(index));
+  const auto pixels = data.Image(index);
+  image.pixels = test.view().empty() ? std::vector<uint8_t>(pixels.begin(), pixels.end())
+                                     : verdicts::Apply(test.transforms[0], row.name, pixels);
 
   std::string facts;
   for (const auto& [key, value] : row.tags) {
@@ -255,7 +231,7 @@ std::string Pictures(const verdicts::Evidence& evidence, const verdicts::DataTes
 std::string Section(const verdicts::Evidence& evidence, const verdicts::DataTest& test,
                     const verdicts::Judged& judged, size_t index) {
   const v1::TestResult& result = judged.result;
-  const std::vector<size_t>& said = evidence.predictions.at(test.transform.text);
+  const std::vector<size_t>& said = evidence.predictions.at(test.view());
   std::vector<size_t> right;
   std::vector<size_t> wrong;
   for (const size_t place : judged.counted) {
@@ -322,17 +298,6 @@ std::string Limits(const v1::Verdict& verdict, const verdicts::Evidence& evidenc
   return html + "</ul></div>\n";
 }
 
-std::string Summary(const v1::Verdict& verdict) {
-  std::string text;
-  for (const v1::Outcome outcome : {v1::PASS, v1::FAIL, v1::INCONCLUSIVE, v1::ERROR}) {
-    const auto count = std::count_if(verdict.tests().begin(), verdict.tests().end(),
-                                     [&](const auto& test) { return test.outcome() == outcome; });
-    if (count == 0) continue;
-    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + Word(outcome);
-  }
-  return "Of " + std::to_string(verdict.tests_size()) + " tests: " + text + ".";
-}
-
 }  // namespace
 
 std::string RenderReport(const v1::Verdict& verdict, const verdicts::Suite& suite,
@@ -345,10 +310,11 @@ std::string RenderReport(const v1::Verdict& verdict, const verdicts::Suite& suit
       "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>" +
       Html(suite.name) + ": " + Word(verdict.outcome()) + "</title><style>" + kStyle +
       "</style></head><body><main>\n";
-  html += "<h1>" + Badge(verdict.outcome()) + "<span>" + Html(verdict.project()) + "</span></h1>" +
-          "<p class=\"soft\">Suite " + Html(suite.name) + ", version " +
-          std::to_string(suite.version) + ", on artefact <code>" +
-          Html(verdict.artefact().substr(0, 12)) + "</code>. " + Summary(verdict) + "</p>\n";
+  html +=
+      "<h1>" + Badge(verdict.outcome()) + "<span>" + Html(verdict.project()) + "</span></h1>" +
+      "<p class=\"soft\">Suite " + Html(suite.name) + ", version " + std::to_string(suite.version) +
+      ", on artefact <code>" + Html(verdict.artefact().substr(0, 12)) + "</code>. Of " +
+      std::to_string(verdict.tests_size()) + " tests: " + verdicts::Summary(verdict) + ".</p>\n";
   html += "<h2>Tests</h2>\n" + Table(verdict, suite);
   html += "<h2>What this does not say</h2>\n" + Limits(verdict, evidence);
   html += "<h2>Pictures</h2>\n";

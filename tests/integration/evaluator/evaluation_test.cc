@@ -11,6 +11,7 @@
 #include "runtime/error.h"
 #include "services/evaluator/desk.h"
 #include "services/evaluator/evaluator_service.h"
+#include "services/evaluator/report.h"
 #include "tests/integration/evaluator/factory_floor.h"
 #include "tests/support/status_matchers.h"
 
@@ -149,17 +150,19 @@ TEST_F(EvaluationTest, IsOneJobAndOneVerdictHoweverOftenItIsAskedFor) {
 }
 
 TEST_F(EvaluationTest, GivesTheSameBitsAgainWithAnyNumberOfThreads) {
-  Subject subject;
+  verdicts::Subject subject;
   subject.artefact = artefact_;
   subject.suite = *verdicts::ParseSuite(kSuite, "people.yaml");
   subject.network = BrightnessNetwork();
   subject.data = SampleData();
-  const auto once = Evaluate(subject, "r", 1, {});
-  const auto again = Evaluate(subject, "r", 7, {});
+  const verdicts::Circumstances circumstances{"2026-01-01", [](const std::string&) { return 0; }};
+  const auto once = verdicts::Evaluate(subject, circumstances, {"r", 1}, {});
+  const auto again = verdicts::Evaluate(subject, circumstances, {"r", 7}, {});
   ASSERT_THAT(once, IsOk());
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(once->verdict.SerializeAsString(), again->verdict.SerializeAsString());
-  EXPECT_EQ(once->report, again->report);
+  EXPECT_EQ(RenderReport(once->verdict, subject.suite, once->tests, once->evidence),
+            RenderReport(again->verdict, subject.suite, again->tests, again->evidence));
 }
 
 TEST_F(EvaluationTest, RefusesABrokenSuiteBeforeAnythingIsWritten) {

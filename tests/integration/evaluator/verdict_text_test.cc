@@ -18,7 +18,7 @@ void AddTest(v1::Verdict& verdict, const std::string& id, v1::Outcome outcome, i
   test.set_outcome(outcome);
   test.set_n(n);
   test.set_successes(successes);
-  if (n > 0) test.set_rate(static_cast<double>(successes) / n);
+  if (n > 0) test.set_measured(static_cast<double>(successes) / n);
   test.set_lower(0.8);
   test.set_upper(0.95);
 }
@@ -43,12 +43,12 @@ v1::Verdict Sample() {
 
 TEST(VerdictText, IsATableLikeATestRunners) {
   EXPECT_EQ(*FormatVerdict(Sample(), "table"),
-            "              test        slice  claim          counted  rate    shown\n"
-            "PASS          found       a & b  recall >= 0.9  190/200  95.0 %  at least 80.0 %\n"
-            "FAIL          far|<away>  a & b  recall >= 0.9  50/100   50.0 %  at most 95.0 %\n"
-            "INCONCLUSIVE  back        a & b  recall >= 0.9  36/40    90.0 %  80.0 % to 95.0 %; 39 "
+            "              test        slice  claim          counted  measured  shown\n"
+            "PASS          found       a & b  recall >= 0.9  190/200  95.0 %    at least 80.0 %\n"
+            "FAIL          far|<away>  a & b  recall >= 0.9  50/100   50.0 %    at most 95.0 %\n"
+            "INCONCLUSIVE  back        a & b  recall >= 0.9  36/40    90.0 %    80.0 % to 95.0 %; 39 "
             "more would settle it\n"
-            "ERROR (warn)  coat        a & b  recall >= 0.9  0/0      -       no \"sample\"\n"
+            "ERROR (warn)  coat        a & b  recall >= 0.9  0/0      -         no \"sample\"\n"
             "\n"
             "FAIL: 1 pass, 1 fail, 1 inconclusive, 1 error\n"
             "artefact  aaaaaaaaaaaaaaaa\n"

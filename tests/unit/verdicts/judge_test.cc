@@ -24,6 +24,7 @@ class JudgeTest : public ::testing::Test {
       row.name = Sha256(group + std::to_string(label) + "/" + std::to_string(i));
       row.part = snapshot::Part::kTest;
       row.class_index = label;
+      row.posterior = 1;
       row.tags["group"] = group;
       data_.rows.push_back(row);
       predictions_[""].push_back(static_cast<size_t>(i < right ? label : 1 - label));
@@ -37,7 +38,8 @@ class JudgeTest : public ::testing::Test {
                    "suite.yaml");
     EXPECT_THAT(suite, testing::IsOk());
     if (!suite.ok()) return {};
-    return Judge(*suite, {data_, TestRows(data_), predictions_});
+    return Judge(*suite, {.data = data_, .rows = TestRows(data_), .predictions = predictions_},
+                 {"2026-01-01", [](const std::string&) { return 0; }});
   }
   v1::TestResult One(const std::string& test, const std::string& slices = "  x: 'true'\n") {
     return Run(slices, "  - " + test + "\n")[0].result;

@@ -67,7 +67,7 @@ TEST(Suite, ReadsWhatItSays) {
   EXPECT_EQ(alarms.side, stats::Side::kAtMost);
   EXPECT_EQ(alarms.limit, 0.05);
   EXPECT_EQ(alarms.min_n, 30);
-  EXPECT_EQ(alarms.transform.text, "darken(0.25,3)");
+  EXPECT_EQ(alarms.view(), "darken(0.25,3)");
   EXPECT_TRUE(alarms.blocks);
 }
 
@@ -116,7 +116,7 @@ TEST(Suite, NamesThePlaceOfAMistakeAndWhatWasMeant) {
       {With("min_n: 30", "min_n: 0"),
        "suite.yaml:4:51: 'min_n' is a whole number of at least 1, not '0'"},
       {With("alpha: 0.05", "alpha: 0.95"),
-       "suite.yaml:4:20: 'alpha' is from 0.0001 to 0.5, not 0.95"},
+       "suite.yaml:4:20: 'alpha' is from 0.001 to 0.25, not 0.95"},
       {With("min_n: 30 }", "min_n: 30, severity: warn }"),
        "suite.yaml:9:3: no test has severity block: every model would pass"},
       {With("version: 3", "version: [3"),

@@ -1,0 +1,219 @@
+#include "verdicts/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "base/digest.h"
+#include "emulate/emulate.h"
+#include "packed/engine.h"
+#include "packed/interpreter.h"
+#include "saliency/saliency.h"
+
+namespace bitfoundry::verdicts {
+namespace {
+
+constexpr size_t kImagesAtOnce = 64;
+
+// Calls work(share, shares) in as many threads.
+template <typename Work>
+Status InShares(int threads, Work work) {
+  const auto shares = static_cast<size_t>(std::max(1, threads));
+  std::vector<Status> statuses(shares);
+  {
+    std::vector<std::jthread> workers;
+    for (size_t k = 0; k < shares; ++k) {
+      workers.emplace_back([&, k] { statuses[k] = work(k, shares); });
+    }
+  }
+  for (const Status& status : statuses) BF_TRY(status);
+  return Status();
+}
+
+// The class that a network says of each row, transformed.
+Result<std::vector<size_t>> Predict(const packed::Network& network, const Evidence& evidence,
+                                    const Transform& transform, int threads,
+                                    const std::stop_token& stop) {
+  std::vector<size_t> predictions(evidence.rows.size());
+  BF_TRY(InShares(threads, [&](size_t share, size_t shares) -> Status {
+    packed::Engine engine = BF_TRY(packed::Engine::Make(network));
+    const size_t classes = engine.class_count();
+    std::vector<uint8_t> images;
+    std::vector<int32_t> logits;
+    for (size_t first = share * kImagesAtOnce; first < predictions.size();
+         first += shares * kImagesAtOnce) {
+      if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
+      const size_t count = std::min(kImagesAtOnce, predictions.size() - first);
+      images.clear();
+      for (size_t i = first; i < first + count; ++i) {
+        const size_t row = evidence.rows[i];
+        const auto image = Apply(transform, evidence.data.rows[row].name, evidence.data.Image(row));
+        images.insert(images.end(), image.begin(), image.end());
+      }
+      logits.resize(count * classes);
+      BF_TRY(engine.RunBatch(images, logits));
+      for (size_t i = 0; i < count; ++i) {
+        predictions[first + i] =
+            packed::Winner(std::span<const int32_t>(logits).subspan(i * classes, classes));
+      }
+    }
+    return Status();
+  }));
+  return predictions;
+}
+
+Status PredictAll(const Subject& subject, const Options& options, const std::stop_token& stop,
+                  Evidence& evidence) {
+  std::vector<Transform> transforms = {Transform()};
+  for (const DataTest& test : subject.suite.tests) {
+    transforms.insert(transforms.end(), test.transforms.begin(), test.transforms.end());
+  }
+  for (const Transform& transform : transforms) {
+    if (evidence.predictions.contains(transform.text)) continue;
+    evidence.predictions[transform.text] =
+        BF_TRY(Predict(subject.network, evidence, transform, options.threads, stop));
+  }
+  evidence.has_baseline = !subject.baseline.empty();
+  if (!evidence.has_baseline) return Status();
+  evidence.baseline[""] =
+      BF_TRY(Predict(subject.baseline_network, evidence, Transform(), options.threads, stop));
+  return Status();
+}
+
+// The box of a sample's object, in pixels of the network's input; nothing if it has none.
+std::optional<saliency::Box> BoxOf(const snapshot::Row& row, const packed::Shape& input) {
+  double edges[4];
+  const char* const names[4] = {"box_left", "box_top", "box_right", "box_bottom"};
+  for (size_t i = 0; i < 4; ++i) {
+    const auto found = row.attributes.find(names[i]);
+    if (found == row.attributes.end()) return std::nullopt;
+    const double side = i % 2 == 0 ? input.width : input.height;
+    edges[i] = std::clamp(std::round(found->second * side), 0.0, side);
+  }
+  if (edges[2] <= edges[0] || edges[3] <= edges[1]) return std::nullopt;
+  const auto whole = [](double v) { return static_cast<uint32_t>(v); };
+  return saliency::Box{whole(edges[0]), whole(edges[1]), whole(edges[2] - edges[0]),
+                       whole(edges[3] - edges[1])};
+}
+
+// The rows that a test of saliency looks at: those of the slice that have a box, at most
+// kMaxExplained of them.
+std::vector<size_t> RowsToExplain(const Subject& subject, const DataTest& test,
+                                  const Evidence& evidence, const slices::Columns& columns) {
+  const slices::Expression& slice = subject.suite.slices[test.slice].expression;
+  if (!slice.Check(columns.Names()).ok()) return {};
+  std::vector<std::pair<std::string, size_t>> drawn;
+  for (const size_t place : slice.Select(columns, evidence.predictions.at("")).Rows()) {
+    const snapshot::Row& row = evidence.data.rows[evidence.rows[place]];
+    if (BoxOf(row, subject.network.input)) drawn.emplace_back(Sha256(row.name), place);
+  }
+  std::sort(drawn.begin(), drawn.end());
+  if (drawn.size() > kMaxExplained) drawn.resize(kMaxExplained);
+  std::vector<size_t> places;
+  for (const auto& [digest, place] : drawn) places.push_back(place);
+  return places;
+}
+
+Status Explain(const Subject& subject, const Options& options, const std::stop_token& stop,
+               Evidence& evidence) {
+  std::vector<size_t> places;
+  const slices::Columns columns = slices::Columns::Of(evidence.data, evidence.rows);
+  for (const DataTest& test : subject.suite.tests) {
+    if (test.metric != Metric::kSaliencyInBox) continue;
+    const auto more = RowsToExplain(subject, test, evidence, columns);
+    places.insert(places.end(), more.begin(), more.end());
+  }
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  if (places.empty()) return Status();
+
+  const packed::Shape& input = subject.network.input;
+  saliency::OcclusionOptions occlusion;
+  occlusion.patch = std::max(1U, std::min(input.height, input.width) / 8);
+  occlusion.stride = std::max(1U, occlusion.patch / 2);
+  std::vector<double> shares(places.size());
+  BF_TRY(InShares(options.threads, [&](size_t share, size_t all) -> Status {
+    auto explainer = BF_TRY(saliency::Explainer::Make(subject.network));
+    for (size_t i = share; i < places.size(); i += all) {
+      if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
+      const size_t row = evidence.rows[places[i]];
+      const auto label = static_cast<size_t>(evidence.data.rows[row].class_index);
+      const auto map = BF_TRY(explainer.Occlusion(evidence.data.Image(row), label, occlusion));
+      shares[i] = saliency::EnergyInside(map, *BoxOf(evidence.data.rows[row], input));
+    }
+    return Status();
+  }));
+  for (size_t i = 0; i < places.size(); ++i) evidence.in_box[places[i]] = shares[i];
+  return Status();
+}
+
+Emulated Emulate(const Subject& subject, emulate::Core core) {
+  Emulated emulated;
+  const auto prepared = emulate::Prepare(core, {{subject.network, subject.golden}});
+  const auto report =
+      prepared.ok() ? emulate::Run(*prepared) : Result<emulate::Report>(prepared.status());
+  if (!report.ok()) {
+    emulated.error = report.status().message();
+    return emulated;
+  }
+  const emulate::NetworkRun& run = report->networks[0];
+  uint64_t instructions = 0;
+  for (const emulate::ImageRun& image : run.images) {
+    instructions = std::max(instructions, image.instructions);
+  }
+  emulated.figures = {
+      {Figure::kFlashBytes, static_cast<double>(report->runtime_bytes + report->model_bytes)},
+      {Figure::kArenaBytes, static_cast<double>(prepared->firmware[0].arena_bytes)},
+      {Figure::kStackBytes, static_cast<double>(run.stack_bytes)},
+      {Figure::kInstructions, static_cast<double>(instructions)}};
+  const auto differences = emulate::Compare(*prepared, *report);
+  emulated.images = static_cast<int32_t>(run.images.size());
+  emulated.equal = emulated.images - static_cast<int32_t>(differences.size());
+  if (!differences.empty()) {
+    emulated.difference = "golden image " + std::to_string(differences[0].image) +
+                          " gives another " + differences[0].where;
+  }
+  return emulated;
+}
+
+}  // namespace
+
+Status CheckFit(const packed::Network& network, const packed::Provenance& provenance,
+                const snapshot::Snapshot& data) {
+  const packed::Shape input{static_cast<uint32_t>(data.height), static_cast<uint32_t>(data.width),
+                            static_cast<uint32_t>(data.channels)};
+  if (network.input == input && provenance.classes == data.classes) return Status();
+  return Status(Code::kFailedPrecondition, "MODEL_DOES_NOT_FIT",
+                "the model's input or classes are not those of the snapshot's project (" +
+                    data.project + "): evaluate it on a snapshot of the project it was made for");
+}
+
+Result<Evaluated> Evaluate(const Subject& subject, const Circumstances& circumstances,
+                           const Options& options, const std::stop_token& stop) {
+  Evaluated evaluated{{}, {}, {subject.data, TestRows(subject.data), {}}};
+  Evidence& evidence = evaluated.evidence;
+  BF_TRY(PredictAll(subject, options, stop, evidence));
+  BF_TRY(Explain(subject, options, stop, evidence));
+  for (const DataTest& test : subject.suite.tests) {
+    if (test.kind != Kind::kFits && test.kind != Kind::kSameBits) continue;
+    if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
+    if (!evidence.cores.contains(test.core))
+      evidence.cores[test.core] = Emulate(subject, test.core);
+  }
+  evaluated.tests = Judge(subject.suite, evidence, circumstances);
+
+  v1::Verdict& verdict = evaluated.verdict;
+  verdict.set_artefact(subject.artefact);
+  verdict.set_suite(subject.suite_digest);
+  verdict.set_suite_name(subject.suite_name);
+  verdict.set_snapshot(subject.snapshot);
+  verdict.set_project(subject.data.project);
+  verdict.set_baseline(subject.baseline);
+  verdict.set_date(circumstances.date);
+  verdict.set_runtime(options.runtime);
+  verdict.set_outcome(Overall(evaluated.tests));
+  for (const Judged& test : evaluated.tests) *verdict.add_tests() = test.result;
+  return evaluated;
+}
+
+}  // namespace bitfoundry::verdicts

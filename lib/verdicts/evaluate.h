@@ -1,0 +1,55 @@
+// A suite on a model and a snapshot: gathers what the suite needs (predictions, saliency, emulated
+// cores) by the arithmetic that ships, and judges.
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "packed/bundle.h"
+#include "packed/network.h"
+#include "verdicts/judge.h"
+
+namespace bitfoundry::verdicts {
+
+// What is judged, read and found to fit together.
+struct Subject {
+  std::string artefact;  // digests
+  std::string suite_digest;
+  std::string snapshot;
+  std::string suite_name;  // the file's
+  Suite suite;
+  packed::Network network;
+  std::vector<packed::Golden> golden;  // for emulated cores
+  std::string baseline;                // digest of an artefact, or empty
+  packed::Network baseline_network;
+  snapshot::Snapshot data;
+};
+
+// OK if the network takes the snapshot's images and its classes are the snapshot's.
+// Errors: kFailedPrecondition MODEL_DOES_NOT_FIT.
+Status CheckFit(const packed::Network& network, const packed::Provenance& provenance,
+                const snapshot::Snapshot& data);
+
+inline constexpr size_t kMaxExplained = 200;  // rows of a test of saliency, drawn by their digests
+
+struct Options {
+  std::string runtime;  // what computes it, as the verdict names it
+  int threads = 1;
+};
+
+struct Evaluated {
+  v1::Verdict verdict;        // all but its id, report, envelope and time
+  std::vector<Judged> tests;  // in the suite's order
+  Evidence evidence;          // refers to the subject's data
+};
+
+// The same subject, circumstances and runtime give the same verdict, with any number of threads.
+//
+//   errors   kCancelled on `stop`
+Result<Evaluated> Evaluate(const Subject& subject, const Circumstances& circumstances,
+                           const Options& options, const std::stop_token& stop);
+
+}  // namespace bitfoundry::verdicts

@@ -1,0 +1,103 @@
+#include "verdicts/words.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace bitfoundry::verdicts {
+namespace {
+
+std::string Number(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.10g", value);
+  return text.data();
+}
+
+bool IsFigure(const v1::TestResult& test) { return test.kind() == "fits"; }
+
+// What the proof or the alarm rests on.
+std::string Shown(const v1::TestResult& test) {
+  if (IsFigure(test)) return Number(test.measured());
+  if (test.kind() == "same_bits") return "equal to the reference, layer by layer";
+  if (test.kind() == "shortcut") {
+    return test.outcome() == v1::PASS ? "every bin is within the limit"
+                                      : "a bin is beyond the limit";
+  }
+  const bool from_below = (test.outcome() == v1::PASS) != test.at_most();
+  return from_below ? "at least " + Percent(test.lower()) : "at most " + Percent(test.upper());
+}
+
+}  // namespace
+
+std::string Word(v1::Outcome outcome) {
+  std::string word = v1::Outcome_Name(outcome);
+  for (char& c : word) c = static_cast<char>(c | 0x20);
+  return word;
+}
+
+std::string Percent(double rate) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f %%", 100 * rate);
+  return text.data();
+}
+
+std::string Claim(const v1::TestResult& test) {
+  if (test.kind() == "same_bits") return "equal outputs on " + test.core();
+  std::string claim = test.metric();
+  if (test.kind() == "regression") claim = "loss of " + claim;
+  if (test.kind() == "gap") claim = "gap of " + claim;
+  if (test.kind() == "shortcut") claim = "gap between bins";
+  claim += (test.at_most() ? " <= " : " >= ") + Number(test.bound());
+  if (!test.transform().empty()) claim += " " + test.transform();
+  return IsFigure(test) ? claim + " on " + test.core() : claim;
+}
+
+std::string Counted(const v1::TestResult& test) {
+  const std::string n = std::to_string(test.n());
+  if (IsFigure(test)) return "";
+  if (test.kind() == "regression") {
+    return std::to_string(test.losses()) + " lost, " + std::to_string(test.gains()) +
+           " gained of " + n;
+  }
+  const bool counts =
+      test.kind() != "gap" && test.kind() != "shortcut" && test.metric() != "saliency_in_box";
+  return counts ? std::to_string(test.successes()) + "/" + n : n;
+}
+
+std::string Measured(const v1::TestResult& test) {
+  if (IsFigure(test)) return test.measured() == 0 ? "-" : Number(test.measured());
+  return test.n() == 0 ? "-" : Percent(test.measured());
+}
+
+std::string Finding(const v1::TestResult& test) {
+  std::string finding;
+  switch (test.outcome()) {
+    case v1::PASS:
+    case v1::FAIL:
+      finding = test.reason().empty() ? Shown(test) : test.reason();
+      break;
+    case v1::INCONCLUSIVE:
+      finding = test.kind() == "shortcut"
+                    ? test.reason()
+                    : Percent(test.lower()) + " to " + Percent(test.upper()) + "; " + test.reason();
+      break;
+    default:
+      finding = test.reason();
+  }
+  if (test.waived_by().empty() || test.outcome() == v1::PASS) return finding;
+  return finding + " (waived until " + test.waived_until() + " by " + test.waived_by() + ": " +
+         test.waiver_reason() + ")";
+}
+
+std::string Summary(const v1::Verdict& verdict) {
+  std::string summary;
+  for (const v1::Outcome outcome : {v1::PASS, v1::FAIL, v1::INCONCLUSIVE, v1::ERROR}) {
+    const auto count = std::count_if(verdict.tests().begin(), verdict.tests().end(),
+                                     [&](const auto& test) { return test.outcome() == outcome; });
+    if (count == 0) continue;
+    summary += (summary.empty() ? "" : ", ") + std::to_string(count) + " " + Word(outcome);
+  }
+  return summary;
+}
+
+}  // namespace bitfoundry::verdicts
