@@ -128,7 +128,7 @@ TEST(Rooms, OnlyTheTrainWorkerTouchesTraining) {
 // What ships to the microcontroller leans on nothing but the compiler's own headers, and lies in
 // one folder, where its own are found without a path.
 TEST(Rooms, TheMicrocontrollerRuntimeIsFreestanding) {
-  const Names freestanding = {"stddef.h", "stdint.h", "stdbool.h",
+  const Names freestanding = {"stddef.h", "stdint.h",   "stdbool.h",
                               "limits.h", "arm_acle.h", "arm_mve.h"};
   ForEachInclude([&](const File& file, const std::string& where, const std::string& header) {
     if (file.path.rfind("lib/mcu/", 0) != 0 || header.rfind("bf_", 0) == 0) return;
