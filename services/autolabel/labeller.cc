@@ -108,6 +108,25 @@ Status DescribeWhenComplete(db::Tx& tx, int64_t project_id, const std::string& s
       .status();
 }
 
+// The pixels of its image that a sample shows.
+Result<Window> Extent(catalog::Samples& samples, const catalog::Sample& sample) {
+  if (sample.window) return *sample.window;
+  const catalog::Image image = BF_TRY(samples.GetImage(sample.image_digest));
+  return Window{0, 0, image.width, image.height};
+}
+
+// Where the box lies in the sample, as shares of its width and height and cut at its edges: so they
+// hold for a model's input of any size.
+std::map<std::string, double> PlaceOf(const Box& box, const Window& extent) {
+  const auto share = [](double at, int from, int length) {
+    return std::clamp((at - from) / length, 0.0, 1.0);
+  };
+  return {{"box_left", share(box.left, extent.x, extent.width)},
+          {"box_top", share(box.top, extent.y, extent.height)},
+          {"box_right", share(box.right, extent.x, extent.width)},
+          {"box_bottom", share(box.bottom, extent.y, extent.height)}};
+}
+
 }  // namespace
 
 jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest) {
@@ -229,6 +248,9 @@ Result<jobs::Write> Labeller::Describe(const jobs::Lease& lease, const std::stop
       if (best < 0) continue;
       const Box& box = frames[frame].boxes[static_cast<size_t>(best)];
       BF_TRY(writer.SetAttribute(sample.id, "box_height_px", box.bottom - box.top, kDescribeRule));
+      for (const auto& [key, value] : PlaceOf(box, BF_TRY(Extent(writer, sample)))) {
+        BF_TRY(writer.SetAttribute(sample.id, key, value, kDescribeRule));
+      }
       BF_TRY(writer.SetTag(sample.id, "motion", Name(motions[frame][static_cast<size_t>(best)]),
                            kDescribeRule));
     }

@@ -1,5 +1,6 @@
 // The jobs of bf-autolabel: `label` asks the teacher about one parent image and answers for each of
-// its samples; `describe` says how the people of one session move, once all its images are known.
+// its samples; `describe` says how the people of one session move, and where in each sample they
+// are (box_height_px; box_left to box_bottom as shares of it), once all its images are known.
 //
 // A class that the teacher is sure of settles the label of a sample of part train. An unsure one
 // becomes a task for people, and so does every sample of part test, where the teacher's answer is

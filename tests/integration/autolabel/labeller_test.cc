@@ -352,6 +352,25 @@ TEST_F(LabellerTest, OnceASessionIsKnownItsPeopleAreDescribed) {
   EXPECT_EQ(Count("sample_tags"), "3");  // nothing on windows in which nobody was seen
 }
 
+TEST_F(LabellerTest, SaysWhereInASampleTheBoxIsAsSharesOfIt) {
+  stub_.See({{10, 30, 40, 90, 0.8F, 0}});
+  AddImage({std::nullopt, Window{20, 10, 40, 40}, Window{60, 0, 40, 40}});
+  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_THAT(Work("label"), IsOk());
+  EXPECT_THAT(Work("describe"), IsOk());
+
+  const auto place = [&](const std::string& sample) {
+    return One(
+        "SELECT COALESCE(string_agg(substr(key, 5) || ' ' || value, ', ' ORDER BY key), 'nobody')"
+        " FROM sample_attributes WHERE key LIKE 'box\\_%' AND key <> 'box_height_px' AND"
+        " sample_id = (SELECT id FROM samples WHERE " +
+        sample + ")");
+  };
+  EXPECT_EQ(place("x IS NULL"), "bottom 0.9, left 0.1, right 0.4, top 0.3");
+  EXPECT_EQ(place("x = 20"), "bottom 1, left 0, right 0.5, top 0.5") << "cut at the window";
+  EXPECT_EQ(place("x = 60"), "nobody");
+}
+
 TEST_F(LabellerTest, OfTwoThatCompleteASessionAtOnceOneSeesIt) {
   const std::string first = AddImage(), second = AddImage();
   const catalog::Eye eye{"centernet", "v7", kRule};
