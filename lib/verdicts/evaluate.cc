@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <thread>
 
 #include "base/digest.h"
@@ -62,16 +63,43 @@ Result<std::vector<size_t>> Predict(const packed::Network& network, const Eviden
   return predictions;
 }
 
+// The tests that need a transform which the model cannot be asked about.
+void LeaveOut(const Suite& suite, const Transform& transform, const std::string& why,
+              Evidence& evidence) {
+  for (const DataTest& test : suite.tests) {
+    const bool needs = std::any_of(test.transforms.begin(), test.transforms.end(),
+                                   [&](const auto& t) { return t.text == transform.text; });
+    if (needs) evidence.unanswered[test.id] = why;
+  }
+}
+
+// The tests of what only packed bytes have.
+void LeaveOutPacked(const Suite& suite, Evidence& evidence) {
+  for (const DataTest& test : suite.tests) {
+    if (test.metric == Metric::kSaliencyInBox || test.kind == Kind::kFits ||
+        test.kind == Kind::kSameBits) {
+      evidence.unanswered[test.id] = "the model is not here, only its answers are";
+    }
+  }
+}
+
 Status PredictAll(const Subject& subject, const Options& options, const std::stop_token& stop,
                   Evidence& evidence) {
   std::vector<Transform> transforms = {Transform()};
   for (const DataTest& test : subject.suite.tests) {
     transforms.insert(transforms.end(), test.transforms.begin(), test.transforms.end());
   }
+  std::set<std::string> asked;
   for (const Transform& transform : transforms) {
-    if (evidence.predictions.contains(transform.text)) continue;
-    evidence.predictions[transform.text] =
-        BF_TRY(Predict(subject.network, evidence, transform, options.threads, stop));
+    if (!asked.insert(transform.text).second) continue;
+    auto said = subject.predictor
+                    ? subject.predictor(evidence.data, evidence.rows, transform, stop)
+                    : Predict(subject.network, evidence, transform, options.threads, stop);
+    if (said.status().code() == Code::kUnimplemented && !transform.text.empty()) {
+      LeaveOut(subject.suite, transform, said.status().message(), evidence);
+      continue;
+    }
+    evidence.predictions[transform.text] = BF_TRY(std::move(said));
   }
   evidence.has_baseline = !subject.baseline.empty();
   if (!evidence.has_baseline) return Status();
@@ -176,6 +204,16 @@ Emulated Emulate(const Subject& subject, emulate::Core core) {
   return emulated;
 }
 
+Status EmulateAll(const Subject& subject, const std::stop_token& stop, Evidence& evidence) {
+  for (const DataTest& test : subject.suite.tests) {
+    if (test.kind != Kind::kFits && test.kind != Kind::kSameBits) continue;
+    if (evidence.cores.contains(test.core)) continue;
+    if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
+    evidence.cores[test.core] = Emulate(subject, test.core);
+  }
+  return Status();
+}
+
 }  // namespace
 
 Status CheckFit(const packed::Network& network, const packed::Provenance& provenance,
@@ -193,12 +231,11 @@ Result<Evaluated> Evaluate(const Subject& subject, const Circumstances& circumst
   Evaluated evaluated{{}, {}, {subject.data, TestRows(subject.data), {}}};
   Evidence& evidence = evaluated.evidence;
   BF_TRY(PredictAll(subject, options, stop, evidence));
-  BF_TRY(Explain(subject, options, stop, evidence));
-  for (const DataTest& test : subject.suite.tests) {
-    if (test.kind != Kind::kFits && test.kind != Kind::kSameBits) continue;
-    if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
-    if (!evidence.cores.contains(test.core))
-      evidence.cores[test.core] = Emulate(subject, test.core);
+  if (subject.predictor) {
+    LeaveOutPacked(subject.suite, evidence);
+  } else {
+    BF_TRY(Explain(subject, options, stop, evidence));
+    BF_TRY(EmulateAll(subject, stop, evidence));
   }
   evaluated.tests = Judge(subject.suite, evidence, circumstances);
 

@@ -2,6 +2,7 @@
 // cores) by the arithmetic that ships, and judges.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -14,15 +15,23 @@
 
 namespace bitfoundry::verdicts {
 
+// The class index that a model says of each of `rows` of `data`, after `transform`.
+//
+//   errors   kUnimplemented if it cannot be asked so: the tests that need it are errors
+using Predictor = std::function<Result<std::vector<size_t>>(
+    const snapshot::Snapshot& data, const std::vector<size_t>& rows, const Transform& transform,
+    const std::stop_token& stop)>;
+
 // What is judged, read and found to fit together.
 struct Subject {
-  std::string artefact;  // digests
+  std::string artefact;  // digests; of a model that is not packed, its name
   std::string suite_digest;
   std::string snapshot;
   std::string suite_name;  // the file's
   Suite suite;
   packed::Network network;
   std::vector<packed::Golden> golden;  // for emulated cores
+  Predictor predictor;                 // a model that is not packed: it stands for the two above
   std::string baseline;                // digest of an artefact, or empty
   packed::Network baseline_network;
   snapshot::Snapshot data;
@@ -46,7 +55,8 @@ struct Evaluated {
   Evidence evidence;          // refers to the subject's data
 };
 
-// The same subject, circumstances and runtime give the same verdict, with any number of threads.
+// The same subject, circumstances and runtime give the same verdict, with any number of threads, if
+// the model is packed. One that is not has no saliency and no firmware: tests of these are errors.
 //
 //   errors   kCancelled on `stop`
 Result<Evaluated> Evaluate(const Subject& subject, const Circumstances& circumstances,

@@ -513,6 +513,8 @@ void Judgement::RunSameBits() {
 
 void Judgement::Run() {
   Describe();
+  const auto unanswered = evidence_.unanswered.find(test_.id);
+  if (unanswered != evidence_.unanswered.end()) return Refuse(unanswered->second);
   if (test_.kind == Kind::kFits) return RunFits();
   if (test_.kind == Kind::kSameBits) return RunSameBits();
   if (!SelectRows()) return;

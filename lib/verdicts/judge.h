@@ -42,6 +42,7 @@ struct Evidence {
   Predictions baseline = {};             // untransformed
   std::map<size_t, double> in_box = {};  // place in rows -> share of saliency in the box
   std::map<emulate::Core, Emulated> cores = {};
+  std::map<std::string, std::string> unanswered = {};  // test id -> why the model cannot be asked
 };
 
 // What is not in the data.

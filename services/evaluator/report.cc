@@ -231,12 +231,12 @@ std::string Pictures(const verdicts::Evidence& evidence, const verdicts::DataTes
 std::string Section(const verdicts::Evidence& evidence, const verdicts::DataTest& test,
                     const verdicts::Judged& judged, size_t index) {
   const v1::TestResult& result = judged.result;
-  const std::vector<size_t>& said = evidence.predictions.at(test.view());
   std::vector<size_t> right;
   std::vector<size_t> wrong;
   for (const size_t place : judged.counted) {
     const auto label = static_cast<size_t>(evidence.data.rows[evidence.rows[place]].class_index);
-    (said[place] == label ? right : wrong).push_back(place);
+    const size_t said = evidence.predictions.at(test.view())[place];
+    (said == label ? right : wrong).push_back(place);
   }
   std::string html = "<details class=\"card\" id=\"t" + std::to_string(index) + "\"" +
                      (result.outcome() == v1::PASS ? "" : " open") + "><summary>" +
