@@ -107,7 +107,7 @@ struct Kernels {
                   const int16_t* skip, int16_t* out, uint32_t* bits);
 
   // ---- Maps
-  // bit = value < threshold
+  // bit = value < threshold; it, and to_ints with bits, may read 64 bytes past the last integer
   void (*binarize)(const int16_t* values, uint32_t pixels, uint32_t channels,
                    const int32_t* thresholds, uint32_t* out);
   // sums[c] = the sum of channel c over a window, bits as -1 and +1; `sums` has room for whole

@@ -25,6 +25,11 @@ inline uint32_t LessBits(Ints a, Ints b) {
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(less)));
 }
 
+inline uint32_t LessBits(Shorts a, Shorts b) {
+  const __m128i less = _mm_cmplt_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b));
+  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(less, _mm_setzero_si128())));
+}
+
 inline Ints AddPairs(Ints sum, Ints a, Ints b) { return sum + I(_mm256_madd_epi16(M(a), M(b))); }
 
 }  // namespace

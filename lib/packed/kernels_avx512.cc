@@ -18,6 +18,10 @@ inline Shorts Narrow(Ints i) { return reinterpret_cast<Shorts>(_mm512_cvtepi32_e
 
 inline uint32_t LessBits(Ints a, Ints b) { return _mm512_cmplt_epi32_mask(M(a), M(b)); }
 
+inline uint32_t LessBits(Shorts a, Shorts b) {
+  return _mm256_cmplt_epi16_mask(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b));
+}
+
 inline Ints AddPairs(Ints sum, Ints a, Ints b) {
   return I(_mm512_dpwssd_epi32(M(sum), M(a), M(b)));
 }
@@ -28,15 +32,15 @@ inline Ints Twos(Ints d, Ints ones, Ints e1) {
 
 class Counter {
  public:
-  void Add(Ints e) { ones_ -= I(_mm512_popcnt_epi32(M(e))); }
+  void Add(Ints e) { ones_ += I(_mm512_popcnt_epi32(M(e))); }
   void Add(Ints ones, Ints twos) {
-    ones_ -= I(_mm512_popcnt_epi32(M(ones)));
-    twos_ -= I(_mm512_popcnt_epi32(M(twos)));
+    ones_ += I(_mm512_popcnt_epi32(M(ones)));
+    twos_ += I(_mm512_popcnt_epi32(M(twos)));
   }
-  Ints Minus() const { return ones_ + 2 * twos_; }
+  Ints Minus() const { return -2 * twos_ - ones_; }
 
  private:
-  Ints ones_ = {};  // counted downwards
+  Ints ones_ = {};
   Ints twos_ = {};
 };
 

@@ -31,7 +31,9 @@ struct RowTile {
   }
 };
 
-// Three rows a filter, stored as (x1, x1^x2, x1^x2^x3): see packed/kernels.h.
+// Three rows a filter, stored as (x1, x1^x2, x1^x2^x3): see packed/kernels.h. Rows of `kWords`
+// words, or of any number if that is 0.
+template <uint32_t kWords>
 struct TripleTile {
   template <uint32_t patches>
   [[gnu::always_inline]] static void Run(const Patches& p, size_t offset, const Filters& filters,
@@ -42,7 +44,9 @@ struct TripleTile {
       const uint8_t* row2 = p.row[2] + offset;
       const uint8_t* at = weights + v * 4;
       Counter differing[patches] = {};
-      for (uint32_t w = 0; w < filters.words; ++w) {
+      const uint32_t words = kWords == 0 ? filters.words : kWords;
+#pragma GCC unroll 3
+      for (uint32_t w = 0; w < words; ++w) {
         const Ints f1 = Load<Ints>(at);
         const Ints f12 = Load<Ints>(at + kBlock * 4);
         const Ints f123 = Load<Ints>(at + 2 * kBlock * 4);
@@ -67,10 +71,14 @@ struct TripleTile {
 };
 
 void MultiplyBinary(const Patches& patches, const Filters& filters, int32_t* sums, size_t stride) {
-  if (filters.rows == 3) {
-    Multiply<TripleTile>(patches, filters, sums, stride);
-  } else {
+  if (filters.rows == 1) {
     Multiply<RowTile>(patches, filters, sums, stride);
+  } else if (filters.words == 2) {  // 16 channels, joined
+    Multiply<TripleTile<2>>(patches, filters, sums, stride);
+  } else if (filters.words == 3) {  // 32 channels
+    Multiply<TripleTile<3>>(patches, filters, sums, stride);
+  } else {
+    Multiply<TripleTile<0>>(patches, filters, sums, stride);
   }
 }
 

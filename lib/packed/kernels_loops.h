@@ -2,7 +2,7 @@
 // each kernels_<cpu>.cc after it has defined, in the unnamed namespace of this one:
 //
 //   Ints                  a vector of int32_t
-//   LessBits(a, b)        bit i of the result: a[i] < b[i]
+//   LessBits(a, b)        bit i of the result: a[i] < b[i], of Ints and of Shorts
 //   kTile                 patches at once, so that weights are loaded once for so many: 4 or 8
 //   Shorts                as many int16_t
 //   Widen(s), Narrow(i)   one from the other
@@ -166,13 +166,28 @@ int16_t Scale(int32_t sum, const Scaling& s, uint32_t c) {
   return static_cast<int16_t>(static_cast<int32_t>(y) >> s.shift);
 }
 
+// Thresholds of integers of 16 bits: a bit is 1 where the integer is less than `less`, or in
+// `always`.
+struct ShortThresholds {
+  Shorts less;
+  uint32_t always;
+};
+
+ShortThresholds Shorten(Ints thresholds) {
+  const Ints most = Ints{} + INT16_MAX;
+  const Ints least = Ints{} + INT16_MIN;
+  Ints clamped = thresholds < most ? thresholds : most;
+  clamped = clamped > least ? clamped : least;
+  return {Narrow(clamped), LessBits(most, thresholds)};
+}
+
 // Channels c to c + kLanes of every pixel; `bits`, unless null, at their place in its first word.
 template <bool relu>
 void ScaleVectors(const int32_t* sums, size_t stride, uint32_t pixels, const Scaling& s,
                   const int16_t* skip, int16_t* out, uint32_t c, uint8_t* bits) {
   const auto scale = Load<Words>(s.scales + c);
   const auto bias = Load<Words>(s.biases + c);
-  const Ints threshold = bits == nullptr ? Ints{} : Load<Ints>(s.thresholds + c);
+  const ShortThresholds t = Shorten(bits == nullptr ? Ints{} : LoadInts(s.thresholds + c));
   const auto shift = static_cast<int32_t>(s.shift);
   const auto doubled = static_cast<int32_t>(s.doubled);
   const size_t out_step = s.channels;
@@ -187,11 +202,12 @@ void ScaleVectors(const int32_t* sums, size_t stride, uint32_t pixels, const Sca
       x = (x << doubled) + s.offset;
       x = x > 0 ? x : 0;
     }
-    Ints y = reinterpret_cast<Ints>(scale * reinterpret_cast<Words>(x) + bias) >> shift;
-    if (skip_step != 0) y += Widen(Load<Shorts>(skip));
-    Store(out, Narrow(y));
+    const Words scaled = scale * reinterpret_cast<Words>(x) + bias;
+    Shorts y = Narrow(reinterpret_cast<Ints>(scaled) >> shift);
+    if (skip_step != 0) y += Load<Shorts>(skip);
+    Store(out, y);
     if (bits == nullptr) continue;
-    const uint32_t less = LessBits(y, threshold);
+    const uint32_t less = LessBits(y, t.less) | t.always;
     __builtin_memcpy(bits, &less, kLanes / 8);
     bits += bits_step;
   }

@@ -10,7 +10,8 @@ typedef int16_t Shorts __attribute__((vector_size(8)));
 inline Ints Widen(Shorts s) { return __builtin_convertvector(s, Ints); }
 inline Shorts Narrow(Ints i) { return __builtin_convertvector(i, Shorts); }
 
-inline uint32_t LessBits(Ints a, Ints b) {
+template <typename Vector>
+inline uint32_t LessBits(Vector a, Vector b) {
   uint32_t bits = 0;
   for (uint32_t i = 0; i < 4; ++i) bits |= uint32_t{a[i] < b[i]} << i;
   return bits;

@@ -9,9 +9,10 @@
 namespace bitfoundry::packed {
 namespace {
 
-// Of input lines that are readied at once: they and what becomes of them stay in the L1 cache.
-constexpr size_t kStripBytes = 8 << 10;
-constexpr size_t kSumsBytes = 8 << 10;  // of output rows that are finished at once
+// Of input lines that are readied at once, and of sums that are finished at once: few enough to
+// stay close to the core, enough that calls do not show.
+constexpr size_t kStripBytes = 16 << 10;
+constexpr size_t kSumsBytes = 16 << 10;
 
 std::vector<int32_t> PadThresholds(const std::vector<int32_t>& thresholds) {
   std::vector<int32_t> padded = thresholds;

@@ -22,6 +22,10 @@ std::atomic<size_t> allocations = 0;
   if (at == nullptr) throw std::bad_alloc();
   return at;
 }
+[[gnu::noinline]] void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(bytes);
+}
 [[gnu::noinline]] void* operator new(size_t bytes, std::align_val_t align) {
   ++allocations;
   const auto to = static_cast<size_t>(align);

@@ -281,6 +281,26 @@ TEST_P(KernelsOf, ScalesRoundsHalvesUpwardsAddsTheSkipAndBinarizes) {
   }
 }
 
+TEST_P(KernelsOf, BitsOfScaledSumsKnowTheEndsOfSixteenBits) {
+  constexpr int32_t kEdges[] = {INT32_MIN, -32769, -32768, -32767, 0, 32767, 32768, INT32_MAX};
+  constexpr uint32_t kChannels = 32;
+  std::vector<int32_t> thresholds;
+  for (size_t c = 0; c < kChannels; ++c) thresholds.push_back(kEdges[c % 8]);
+  const std::vector<int32_t> scales(kChannels);
+  const std::vector<int32_t> sums(kChannels);
+  for (const int32_t y : {-32768, -32767, 0, 32766, 32767}) {
+    const std::vector<int32_t> biases(kChannels, y);
+    const Scaling scaling = {scales.data(),    biases.data(), kChannels, 0, false, 0, 0, 0,
+                             thresholds.data()};
+    std::vector<int16_t> out(kChannels);
+    uint32_t bits = 0;
+    k_->to_ints(sums.data(), kChannels, 1, scaling, nullptr, out.data(), &bits);
+    for (size_t c = 0; c < kChannels; ++c) {
+      EXPECT_EQ(bits >> c & 1, y < thresholds[c] ? 1U : 0U) << y << " < " << thresholds[c];
+    }
+  }
+}
+
 TEST_P(KernelsOf, SumsChannelsOverAWindow) {
   constexpr uint32_t kLine = 7;
   for (const uint32_t channels : {1U, 16U, 33U, 64U}) {
