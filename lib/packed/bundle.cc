@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
-#include "base/json.h"
 #include "packed/crc32.h"
+#include "packed/firmware.h"
 #include "packed/format.h"
 #include "packed/interpreter.h"
 #include "packed/plan.h"
@@ -35,14 +35,6 @@ std::span<const uint8_t> Bytes(std::string_view text) {
 
 void AppendU32(std::string& out, uint32_t value) {
   for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
-}
-
-uint32_t U32At(std::string_view bytes, size_t at) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i) {
-    value |= static_cast<uint32_t>(static_cast<uint8_t>(bytes[at + i])) << (8 * i);
-  }
-  return value;
 }
 
 Result<std::string> MakeGolden(const Network& network,
@@ -94,10 +86,13 @@ std::string Text(const Shape& s) {
          std::to_string(s.channels);
 }
 
-Json ReportJson(const std::vector<Layer>& layers, size_t model_bytes) {
+// Why a firmware was not made is its error.
+Json ReportJson(const std::vector<Layer>& layers, size_t model_bytes,
+                const Result<Firmware>& firmware) {
   const Cost cost = Sum(layers);
   Json rows = Json::array();
-  for (const Layer& layer : layers) {
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const Layer& layer = layers[i];
     rows.push_back({{"name", layer.name},
                     {"in", Text(layer.in)},
                     {"out", Text(layer.out)},
@@ -106,21 +101,44 @@ Json ReportJson(const std::vector<Layer>& layers, size_t model_bytes) {
                     {"macs_1bit", layer.macs_1bit},
                     {"flash_bytes", layer.flash_bytes},
                     {"out_bytes", layer.out_bytes}});
+    if (!firmware.ok()) continue;
+    Json kernels = Json::array();  // the chosen one first
+    for (const KernelCost& cost_of : firmware->layers[i].kernels) {
+      kernels.push_back({{"kernel", Name(cost_of.kernel)},
+                         {"flash_bytes", cost_of.flash_bytes},
+                         {"instructions_estimate", cost_of.instructions}});
+    }
+    rows.back()["kernels"] = kernels;
   }
-  return {{"model_bytes", model_bytes},
-          {"flash_bytes", cost.flash_bytes},
-          {"arena_bytes", PlanArena(layers).bytes},
-          {"macs_8bit", cost.macs_8bit},
-          {"macs_1bit", cost.macs_1bit},
-          {"layers", rows}};
+  Json report = {{"model_bytes", model_bytes},
+                 {"flash_bytes", cost.flash_bytes},
+                 {"macs_8bit", cost.macs_8bit},
+                 {"macs_1bit", cost.macs_1bit},
+                 {"layers", rows}};
+  if (firmware.ok()) {
+    report["firmware"] = {{"flash_bytes", firmware->flash_bytes},
+                          {"arena_bytes", firmware->arena_bytes}};
+  }
+  return report;
 }
 
-std::string ReportMarkdown(const std::vector<Layer>& layers, size_t model_bytes) {
+// "fast, 25,000; lean 4,900": the kernel that was chosen, and what the others would take.
+std::string KernelText(const std::vector<KernelCost>& kernels) {
+  std::string text;
+  for (const KernelCost& cost : kernels) {
+    text += (text.empty() ? "**" : "; ") + std::string(Name(cost.kernel)) +
+            (text.empty() ? "** " : " ") + std::to_string(cost.flash_bytes) + " B, " +
+            std::to_string(cost.instructions) + " instr.";
+  }
+  return text;
+}
+
+std::string ReportMarkdown(const std::vector<Layer>& layers, size_t model_bytes,
+                           const Result<Firmware>& firmware) {
   const Cost cost = Sum(layers);
   std::string out = "# What the network costs\n\n";
   out += "- model.bnn: " + std::to_string(model_bytes) +
          " bytes, of which weights and thresholds " + std::to_string(cost.flash_bytes) + "\n";
-  out += "- RAM: " + std::to_string(PlanArena(layers).bytes) + " bytes for values between layers\n";
   out += "- multiply-accumulates of one image: " + std::to_string(cost.macs_1bit) + " in 1 bit, " +
          std::to_string(cost.macs_8bit) + " in 8 bits\n\n";
   out += "| layer | in | out | gives | 1-bit MACs | 8-bit MACs | flash bytes | output bytes |\n";
@@ -132,7 +150,33 @@ std::string ReportMarkdown(const std::vector<Layer>& layers, size_t model_bytes)
     }
     out += " |\n";
   }
+  out += "\n## Firmware\n\n";
+  if (!firmware.ok()) return out + "None: " + firmware.status().message() + ".\n";
+  out += "- constants in flash: " + std::to_string(firmware->flash_bytes) + " bytes, within " +
+         std::to_string(kFirmwareFlashBytes) + "; the runtime's code comes on top\n";
+  out += "- arena in RAM: " + std::to_string(firmware->arena_bytes) + " bytes\n\n";
+  out +=
+      "The kernel of each binary layer, and what the others would have cost: flash, and an "
+      "estimate of\ninstructions an image on a Cortex-M4. `bitfoundry emulate` counts them; "
+      "`bitfoundry artefact pull --flash`\nchooses anew.\n\n";
+  out += "| layer | kernels |\n|---|---|\n";
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (firmware->layers[i].kernels.empty()) continue;
+    out += "| " + layers[i].name + " | " + KernelText(firmware->layers[i].kernels) + " |\n";
+  }
   return out;
+}
+
+// Within the budget if it can be, else as small as it gets.
+Result<Firmware> FirmwareOf(const Network& network, const std::vector<std::string>& classes) {
+  FirmwareOptions options;
+  options.classes = classes;
+  options.flash_bytes = kFirmwareFlashBytes;
+  Result<Firmware> firmware = MakeFirmware(network, options);
+  if (firmware.ok() || firmware.status().reason() != "DOES_NOT_FIT") return firmware;
+  options.kernel = Kernel::kRows;
+  options.flash_bytes = kMaxFirmwareFlashBytes;
+  return MakeFirmware(network, options);
 }
 
 // ---- MODEL_CARD.md
@@ -181,80 +225,12 @@ Json ManifestJson(const Provenance& p, const std::vector<File>& files) {
           {"files", listed}};
 }
 
-bool IsPlainName(const std::string& name) {
-  return !name.empty() && name.size() <= 64 && name[0] != '.' && name != kManifestName &&
-         std::ranges::all_of(name, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
-}
-
-// Throws nlohmann::json's exceptions; ParseManifest catches them.
-Result<Manifest> ReadManifest(const Json& json) {
-  if (Integer<int>(json.at("format")) != 1) return Bad("BAD_MANIFEST", "format is not 1");
-  Manifest manifest;
-  Provenance& p = manifest.provenance;
-  json.at("project").get_to(p.project);
-  json.at("snapshot").get_to(p.snapshot);
-  json.at("recipe").get_to(p.recipe_json);
-  p.seed = Integer<uint64_t>(json.at("seed"));
-  json.at("code_revision").get_to(p.code_revision);
-  json.at("classes").get_to(p.classes);
-  p.train_images = Integer<int64_t>(json.at("train_images"));
-  p.verified_images = Integer<int64_t>(json.at("verified_images"));
-  json.at("train_accuracy").get_to(p.train_accuracy);
-  json.at("logit_scale").get_to(p.logit_scale);
-  for (const Json& entry : json.at("files")) {
-    ManifestFile file;
-    entry.at("name").get_to(file.name);
-    entry.at("digest").get_to(file.digest);
-    file.bytes = Integer<int64_t>(entry.at("bytes"));
-    if (!IsPlainName(file.name)) return Bad("BAD_MANIFEST", "a file's name is not a plain name");
-    if (!IsDigest(file.digest)) return Bad("BAD_MANIFEST", file.name + ": not a digest");
-    if (!manifest.files.empty() && manifest.files.back().name >= file.name) {
-      return Bad("BAD_MANIFEST", "files are not in order of name: " + file.name);
-    }
-    manifest.files.push_back(std::move(file));
-  }
-  return manifest;
-}
-
 const File* Find(std::span<const File> files, std::string_view name) {
   const auto found = std::ranges::find(files, name, &File::name);
   return found == files.end() ? nullptr : &*found;
 }
 
 }  // namespace
-
-Result<std::vector<Golden>> ParseGolden(std::string_view bytes) {
-  constexpr size_t kHeader = 24;
-  if (bytes.size() < kHeader + 4 || !bytes.starts_with(kGoldenMagic)) {
-    return Bad("BAD_GOLDEN", "not a golden.bin");
-  }
-  const std::string_view body = bytes.substr(0, bytes.size() - 4);
-  if (Crc32(Bytes(body)) != U32At(bytes, body.size())) return Bad("BAD_GOLDEN", "CRC-32 is wrong");
-  if (U32At(body, 4) != kGoldenVersion) return Bad("BAD_GOLDEN", "unknown version");
-  const uint64_t count = U32At(body, 8);
-  const uint64_t image_bytes = U32At(body, 12);
-  const uint64_t classes = U32At(body, 16);
-  const uint64_t layers = U32At(body, 20);
-  const uint64_t stride = (image_bytes + 3) / 4 * 4 + 4 * classes + 4 * layers;
-  if (count == 0 || count > kMaxGolden || body.size() != kHeader + count * stride) {
-    return Bad("BAD_GOLDEN", "its length is not what its header says");
-  }
-  std::vector<Golden> golden(count);
-  size_t at = kHeader;
-  for (Golden& item : golden) {
-    const std::span<const uint8_t> image = Bytes(body.substr(at, image_bytes));
-    item.image.assign(image.begin(), image.end());
-    at += (image_bytes + 3) / 4 * 4;
-    for (uint64_t i = 0; i < classes; ++i, at += 4) {
-      item.logits.push_back(static_cast<int32_t>(U32At(body, at)));
-    }
-    for (uint64_t i = 0; i < layers; ++i, at += 4) item.checksums.push_back(U32At(body, at));
-  }
-  return golden;
-}
 
 Result<std::vector<File>> MakeBundle(std::span<const uint8_t> model,
                                      const std::vector<std::vector<uint8_t>>& golden,
@@ -268,8 +244,11 @@ Result<std::vector<File>> MakeBundle(std::span<const uint8_t> model,
   std::vector<File> files;
   files.push_back({kModelName, std::string(model.begin(), model.end())});
   files.push_back({kGoldenName, BF_TRY(MakeGolden(network, golden))});
-  files.push_back({"report.json", ReportJson(layers, model.size()).dump(2) + "\n"});
-  files.push_back({"report.md", ReportMarkdown(layers, model.size())});
+  Result<Firmware> firmware = FirmwareOf(network, provenance.classes);
+  if (!firmware.ok() && firmware.status().reason() != "DOES_NOT_FIT") return firmware.status();
+  files.push_back({"report.json", ReportJson(layers, model.size(), firmware).dump(2) + "\n"});
+  files.push_back({"report.md", ReportMarkdown(layers, model.size(), firmware)});
+  if (firmware.ok()) std::ranges::move(firmware->files, std::back_inserter(files));
   files.push_back({"MODEL_CARD.md", ModelCard(provenance, network)});
   std::ranges::sort(files, {}, &File::name);
   try {
@@ -278,15 +257,6 @@ Result<std::vector<File>> MakeBundle(std::span<const uint8_t> model,
     return Bad("BAD_MANIFEST", e.what());
   }
   return files;
-}
-
-Result<Manifest> ParseManifest(std::string_view json) {
-  if (json.size() > kMaxManifestBytes) return Bad("BAD_MANIFEST", "larger than 64 KiB");
-  try {
-    return ReadManifest(Json::parse(json));
-  } catch (const Json::exception& e) {
-    return Bad("BAD_MANIFEST", e.what());
-  }
 }
 
 Status CheckBundle(std::span<const File> files) {

@@ -1,5 +1,6 @@
 // train, cancel, models, artefact: from a snapshot to a model; inspect, run: the model, here and
 // now.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include "images/image.h"
 #include "packed/bundle.h"
 #include "packed/engine.h"
+#include "packed/firmware.h"
 #include "packed/format.h"
 #include "packed/plan.h"
 #include "services/bitfoundry/cli.h"
@@ -140,6 +142,7 @@ Result<int> Cancel(const Shell& shell, const CancelOptions& options) {
 struct ModelOptions {
   std::string name;  // of a project, or the digest of an artefact
   std::string folder = ".";
+  uint64_t flash_bytes = 0;  // 0: the firmware as it was published
 };
 
 Result<int> ListModels(const Shell& shell, const ModelOptions& options) {
@@ -180,6 +183,37 @@ Result<std::string> Fetch(v1::Trainer::Stub& stub, const std::string& artefact,
   return bytes;
 }
 
+Status WriteFiles(const Shell& shell, const fs::path& folder,
+                  const std::vector<packed::File>& files) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  for (const packed::File& file : files) {
+    const fs::path path = folder / fs::path(file.name).filename();
+    std::ofstream out(path, std::ios::binary);
+    out << file.bytes;
+    out.close();
+    if (!out) return {Code::kUnavailable, path.string() + ": cannot be written"};
+    if (!shell.json) std::printf("%8zu  %s\n", file.bytes.size(), path.c_str());
+  }
+  return Status();
+}
+
+// The artefact's network as firmware again, its kernels chosen within another budget.
+Result<std::vector<packed::File>> Firmware(const std::vector<packed::File>& artefact,
+                                           uint64_t flash_bytes) {
+  const auto bytes = [&](const char* name) -> std::string {
+    const auto found = std::ranges::find(artefact, name, &packed::File::name);
+    return found == artefact.end() ? "" : found->bytes;
+  };
+  const std::string model = bytes("model.bnn");
+  packed::FirmwareOptions options;
+  options.flash_bytes = flash_bytes;
+  options.classes = BF_TRY(packed::ParseManifest(bytes("manifest.json"))).provenance.classes;
+  const packed::Network network =
+      BF_TRY(packed::Parse({reinterpret_cast<const uint8_t*>(model.data()), model.size()}));
+  return BF_TRY(packed::MakeFirmware(network, options)).files;
+}
+
 Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
   const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
   v1::GetArtefactRequest request;
@@ -187,16 +221,14 @@ Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
   v1::Artefact artefact;
   runtime::Call call;
   BF_TRY(runtime::FromGrpc(stub->GetArtefact(&call, request, &artefact)));
-  std::error_code failed;
-  fs::create_directories(options.folder, failed);
+  std::vector<packed::File> files;
   for (const v1::ArtefactFile& file : artefact.files()) {
-    const fs::path path = fs::path(options.folder) / fs::path(file.name()).filename();
-    const std::string bytes = BF_TRY(Fetch(*stub, artefact.digest(), file));
-    std::ofstream out(path, std::ios::binary);
-    out << bytes;
-    out.close();
-    if (!out) return Status(Code::kUnavailable, path.string() + ": cannot be written");
-    if (!shell.json) std::printf("%8zu  %s\n", bytes.size(), path.c_str());
+    files.push_back({file.name(), BF_TRY(Fetch(*stub, artefact.digest(), file))});
+  }
+  BF_TRY(WriteFiles(shell, options.folder, files));
+  if (options.flash_bytes > 0) {
+    const auto firmware = BF_TRY(Firmware(files, options.flash_bytes));
+    BF_TRY(WriteFiles(shell, fs::path(options.folder) / "firmware", firmware));
   }
   if (shell.json) std::printf("%s\n", ToJson(artefact).c_str());
   return kDone;
@@ -328,6 +360,11 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
                 "bitfoundry artefact pull 3f9a2b1c -o model/", pull, PullArtefact);
   command->add_option("MODEL", pull->name, "Digest, or its first 8 digits")->required();
   command->add_option("-o,--output", pull->folder, "Folder")->capture_default_str();
+  command
+      ->add_option("--flash", pull->flash_bytes,
+                   "Also choose the firmware's kernels anew, for so many bytes of constants, into "
+                   "the folder firmware/")
+      ->check(CLI::PositiveNumber);
 
   const auto inspect = std::make_shared<FileOptions>();
   Add(app, shell, "inspect", "Layers, flash, RAM and work of a model.bnn",

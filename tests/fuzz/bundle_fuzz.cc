@@ -1,8 +1,9 @@
 // Reads bytes as each of the files that come with a model: manifest.json, golden.bin.
 #include <cstdint>
 #include <cstdlib>
+#include <string_view>
 
-#include "packed/bundle.h"
+#include "packed/manifest.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bitfoundry::packed;

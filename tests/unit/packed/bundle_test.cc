@@ -61,6 +61,32 @@ TEST_F(BundleTest, ItsManifestGivesBackWhatWentIn) {
   EXPECT_EQ(manifest->files.size(), files_.size() - 1);
 }
 
+TEST_F(BundleTest, HoldsTheFirmwareAndSaysWhichKernelsWereChosen) {
+  for (const char* name : {"model.h", "model.c", "example.c", "bf_mcu.h", "bf_run.c"}) {
+    EXPECT_FALSE(Named(name).bytes.empty()) << name;
+  }
+  EXPECT_NE(Named("report.md").bytes.find("| conv1 | **fast** "), std::string::npos);
+  EXPECT_NE(Named("report.json").bytes.find("\"instructions_estimate\""), std::string::npos);
+}
+
+// 600 KB of weights: no kernel is smaller than that.
+TEST(BundleWithoutFirmwareTest, SaysWhyThereIsNone) {
+  std::mt19937 random(/*seed=*/12);
+  Network network;
+  network.input = {4, 4, 1};
+  network.Then(testing::RandomStem(1, 512, 1, 1, random));
+  network.Then(testing::RandomConv(512, 1024, 3, 1, random));
+  network.Then(GlobalSum{});
+  network.Then(testing::RandomDense(1024, 2, random));
+  Provenance p;
+  p.classes = {"a", "b"};
+  const auto files = MakeBundle(*Serialize(network), {RandomImage(network.input, random)}, p);
+  ASSERT_THAT(files, IsOk());
+  EXPECT_EQ(std::ranges::find(*files, "model.c", &File::name), files->end());
+  const auto report = std::ranges::find(*files, "report.md", &File::name);
+  EXPECT_NE(report->bytes.find("None: the constants take"), std::string::npos) << report->bytes;
+}
+
 TEST_F(BundleTest, NoticesAChangeInAnyFile) {
   for (size_t i = 0; i + 1 < files_.size(); ++i) {
     std::vector<File> changed = files_;
