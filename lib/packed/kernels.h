@@ -4,12 +4,12 @@
 // A convolution is a product of patches and filters. Patches are never copied out: the lines of a
 // map are readied once, and the rows of a patch are pieces of them.
 //
-//   portable  CSA and popcount in vectors of whatever the compiler has
+//   portable  counts bits by arithmetic, in vectors of whatever the compiler has
 //   avx2      look-up of four bits at a time, 32 filters at once (after T-MAC, arXiv 2407.00088)
 //   avx512    AVX-512 VPOPCNTDQ, 16 filters at once
 //
 // Three words into two counts. The differing bits of three words are ones + 2 * twos, where
-// ones = e1 ^ e2 ^ e3, twos = majority(e1, e2, e3), e = patch ^ filter. All but e1 are linear:
+// ones = e1 ^ e2 ^ e3, twos = majority(e1, e2, e3), e = patch ^ filter. All but twos is linear:
 //   ones = (p1^p2^p3) ^ (f1^f2^f3),  d = (p1^p2) ^ (f1^f2),  twos = d ? ~ones : e1,
 // so with lines and filters stored as (x1, x1^x2, x1^x2^x3) three words cost three XORs, one select
 // and two popcounts instead of three XORs and three popcounts. The three words are those of the
