@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "emulate/emulate.h"
+#include "packed/interpreter.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/packed/random_network.h"
 
@@ -41,6 +42,26 @@ TEST_P(OnEveryCore, NetworksGiveTheReferencesBits) {
   const auto report = emulate::Run(*prepared);
   ASSERT_THAT(report, IsOk());
   EXPECT_THAT(Compare(*prepared, *report), IsEmpty());
+}
+
+// As a firmware engineer builds it: every file of the folder, and a main() that asks for the class.
+TEST_P(OnEveryCore, TheFolderRunsWithItsExample) {
+  const packed::Network network = packed::testing::RandomSkipNetwork(1);
+  const packed::Golden golden = RandomGolden(network, 1, 9)->front();
+  packed::FirmwareOptions options;
+  options.name = "person";
+  options.classes = {"a", "b", "c"};
+  Program program{.sources = packed::MakeFirmware(network, options)->files};
+  std::string pixels;
+  for (const uint8_t pixel : golden.image) pixels += std::to_string(pixel) + ",";
+  program.sources.push_back({"main.c",
+                             "#include \"person.h\"\nuint32_t classify(const uint8_t *);\n"
+                             "static const uint8_t image[PERSON_IMAGE_BYTES] = {" +
+                                 pixels +
+                                 "};\n"
+                                 "int main(void) { return classify(image) == " +
+                                 std::to_string(packed::Winner(golden.logits)) + " ? 0 : 1; }\n"});
+  EXPECT_THAT(BuildAndRun(GetParam(), program, std::chrono::seconds(60)), IsOk());
 }
 
 }  // namespace

@@ -27,26 +27,25 @@ using testing::IsOk;
 // About the edges of words, one word and several.
 constexpr uint32_t kChannels[] = {1, 33, 31, 64, 65, 32, 97, 95, 5, 96};
 
-class Operators : public ::testing::TestWithParam<Core> {
- protected:
-  // What `networks` give on the core, with one kernel for all binary layers or the chosen ones.
-  static void ExpectEqual(const std::vector<Network>& networks,
-                          std::optional<packed::Kernel> kernel = {}) {
-    std::vector<Case> cases;
-    for (const Network& network : networks) {
-      const auto golden = RandomGolden(network, 2, static_cast<uint32_t>(cases.size()));
-      ASSERT_THAT(golden, IsOk()) << "network " << cases.size();
-      cases.push_back({network, *golden});
-    }
-    packed::FirmwareOptions options;
-    options.kernel = kernel;
-    const auto prepared = Prepare(GetParam(), std::move(cases), options);
-    ASSERT_THAT(prepared, IsOk());
-    const auto report = emulate::Run(*prepared);
-    ASSERT_THAT(report, IsOk());
-    EXPECT_THAT(Compare(*prepared, *report), IsEmpty());
+// What `networks` give on the core, with one kernel for all binary layers or the chosen ones.
+void ExpectEqual(Core core, const std::vector<Network>& networks,
+                 std::optional<packed::Kernel> kernel = {}) {
+  std::vector<Case> cases;
+  for (const Network& network : networks) {
+    const auto golden = RandomGolden(network, 2, static_cast<uint32_t>(cases.size()));
+    ASSERT_THAT(golden, IsOk()) << "network " << cases.size();
+    cases.push_back({network, *golden});
   }
-};
+  packed::FirmwareOptions options;
+  options.kernel = kernel;
+  const auto prepared = Prepare(core, std::move(cases), options);
+  ASSERT_THAT(prepared, IsOk());
+  const auto report = emulate::Run(*prepared);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_THAT(Compare(*prepared, *report), IsEmpty());
+}
+
+class Operators : public ::testing::TestWithParam<Core> {};
 INSTANTIATE_TEST_SUITE_P(Cores, Operators,
                          ::testing::Values(Core::kM0Plus, Core::kM4, Core::kM7, Core::kM55,
                                            Core::kRv32),
@@ -149,7 +148,7 @@ TEST_P(Operators, StemsOfEveryKernelAndStride) {
       }
     }
   }
-  ExpectEqual(networks);
+  ExpectEqual(GetParam(), networks);
 }
 
 // Through many channel counts, so that each meets another; at stride 2 until one pixel is left.
@@ -181,9 +180,15 @@ std::vector<Network> Walks() {
   return networks;
 }
 
-TEST_P(Operators, BinaryConvolutionsByRows) { ExpectEqual(Walks(), packed::Kernel::kRows); }
-TEST_P(Operators, BinaryConvolutionsByLean) { ExpectEqual(Walks(), packed::Kernel::kLean); }
-TEST_P(Operators, BinaryConvolutionsByFast) { ExpectEqual(Walks(), packed::Kernel::kFast); }
+TEST_P(Operators, BinaryConvolutionsByRows) {
+  ExpectEqual(GetParam(), Walks(), packed::Kernel::kRows);
+}
+TEST_P(Operators, BinaryConvolutionsByLean) {
+  ExpectEqual(GetParam(), Walks(), packed::Kernel::kLean);
+}
+TEST_P(Operators, BinaryConvolutionsByFast) {
+  ExpectEqual(GetParam(), Walks(), packed::Kernel::kFast);
+}
 
 // The map's size decides how many words a window has: all remainders by three, one to many planes.
 TEST_P(Operators, BinaryDenseLayersByEveryKernel) {
@@ -198,7 +203,20 @@ TEST_P(Operators, BinaryDenseLayersByEveryKernel) {
       networks.push_back(grower.Finish());
     }
   }
-  for (const packed::Kernel kernel : packed::kKernels) ExpectEqual(networks, kernel);
+  for (const packed::Kernel kernel : packed::kKernels) ExpectEqual(GetParam(), networks, kernel);
+}
+
+// Almost as far as fast and lean count, and beyond.
+TEST(LargeWindows, OfBinaryDenseLayersByEveryKernel) {
+  Grower most({45, 45, 1}, 1);  // 64,800 bits
+  most.StemToBits(32, 1, 1);
+  most.DenseToBits(33, 45 * 45);
+  const Network near = most.Finish();
+  for (const packed::Kernel kernel : packed::kKernels) ExpectEqual(Core::kM4, {near}, kernel);
+  Grower more({46, 46, 1}, 2);  // 67,712 bits
+  more.StemToBits(32, 1, 1);
+  more.DenseToBits(5, 46 * 46);
+  ExpectEqual(Core::kM4, {more.Finish()});
 }
 
 TEST_P(Operators, PoolsOfBitsAndIntegers) {
@@ -232,7 +250,7 @@ TEST_P(Operators, PoolsOfBitsAndIntegers) {
       grow(bits, [](Grower&) {});
     }
   }
-  ExpectEqual(networks);
+  ExpectEqual(GetParam(), networks);
 }
 
 }  // namespace

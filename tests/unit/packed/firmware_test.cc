@@ -1,0 +1,137 @@
+#include "packed/firmware.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/support/status_matchers.h"
+#include "tests/unit/packed/random_network.h"
+
+namespace bitfoundry::packed {
+namespace {
+
+using bitfoundry::testing::IsOk;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const Network& Chain() {
+  static const Network network = testing::RandomNetwork(3, 2);
+  return network;
+}
+
+Firmware WithBudget(uint64_t flash_bytes) {
+  FirmwareOptions options;
+  options.flash_bytes = flash_bytes;
+  return *MakeFirmware(Chain(), options);
+}
+
+uint64_t EstimatedInstructions(const Firmware& firmware) {
+  uint64_t sum = 0;
+  for (const FirmwareLayer& layer : firmware.layers) {
+    if (!layer.kernels.empty()) sum += layer.kernels[0].instructions;
+  }
+  return sum;
+}
+
+std::string FileOf(const Firmware& firmware, const std::string& name) {
+  const auto found = std::ranges::find(firmware.files, name, &File::name);
+  return found == firmware.files.end() ? "" : found->bytes;
+}
+
+TEST(Firmware, IsAFolderThatIsComplete) {
+  FirmwareOptions options;
+  options.name = "person";
+  options.classes = {"no_person", "person"};
+  const auto firmware = MakeFirmware(Chain(), options);
+  ASSERT_THAT(firmware, IsOk());
+  EXPECT_THAT(FileOf(*firmware, "person.h"),
+              HasSubstr("#define PERSON_ARENA_BYTES " + std::to_string(firmware->arena_bytes)));
+  EXPECT_THAT(FileOf(*firmware, "person.c"), HasSubstr("const bf_model person = {"));
+  EXPECT_THAT(FileOf(*firmware, "bf_mcu.h"), HasSubstr("void bf_run("));
+  EXPECT_THAT(FileOf(*firmware, "bf_run.c"), HasSubstr("void bf_run("));
+  const std::string example = FileOf(*firmware, "example.c");
+  EXPECT_THAT(example, HasSubstr("0 no_person, 1 person"));
+  EXPECT_LE(std::ranges::count(example, '\n'), 15);
+}
+
+TEST(Firmware, KeepsToItsBudgetAndIsNoSlowerWithMore) {
+  const uint64_t most = WithBudget(UINT64_MAX).flash_bytes;
+  FirmwareOptions least;
+  least.flash_bytes = 0;
+  const Status refused = MakeFirmware(Chain(), least).status();
+  EXPECT_EQ(refused.reason(), "DOES_NOT_FIT");
+  EXPECT_THAT(refused.message(), HasSubstr("the budget is 0"));
+
+  uint64_t before = UINT64_MAX;
+  size_t fits = 0;
+  for (uint64_t budget = 0; budget <= most; budget += most / 64) {
+    least.flash_bytes = budget;
+    const auto firmware = MakeFirmware(Chain(), least);
+    if (!firmware.ok()) continue;
+    ++fits;
+    EXPECT_LE(firmware->flash_bytes, budget);
+    EXPECT_LE(EstimatedInstructions(*firmware), before);
+    before = EstimatedInstructions(*firmware);
+  }
+  EXPECT_GT(fits, 10U);
+}
+
+TEST(Firmware, TakesTheFastestKernelOfEachLayerWithoutABudget) {
+  const Firmware firmware = WithBudget(UINT64_MAX);
+  for (const FirmwareLayer& layer : firmware.layers) {
+    for (const KernelCost& cost : layer.kernels) {
+      EXPECT_GE(cost.instructions, layer.kernels[0].instructions);
+    }
+  }
+}
+
+TEST(Firmware, TakesTheKernelThatIsAskedFor) {
+  for (const Kernel kernel : kKernels) {
+    FirmwareOptions options;
+    options.kernel = kernel;
+    const Firmware firmware = *MakeFirmware(Chain(), options);
+    size_t binary = 0;
+    for (const FirmwareLayer& layer : firmware.layers) {
+      if (layer.kernels.empty()) continue;
+      ++binary;
+      EXPECT_EQ(layer.kernels[0].kernel, kernel);
+    }
+    EXPECT_EQ(binary, 3U);
+  }
+}
+
+// They count in 16 bits; bf_mcu.h.
+TEST(Firmware, HasNeitherFastNorLeanForWindowsOfMoreThan65535Bits) {
+  std::mt19937 random(1);
+  Network n;
+  n.input = {46, 46, 1};
+  n.Then(testing::RandomStem(1, 32, 1, 1, random));
+  n.Then(BinaryDense{2, testing::RandomBits(2 * 46 * 46, 32, random),
+                     testing::RandomToBits(2, 46 * 46 * 32, random)});
+  n.Then(GlobalSum{});
+  n.Then(testing::RandomDense(2, 2, random));
+  const auto firmware = MakeFirmware(n, {});
+  ASSERT_THAT(firmware, IsOk());
+  ASSERT_EQ(firmware->layers[1].kernels.size(), 1U);
+  EXPECT_EQ(firmware->layers[1].kernels[0].kernel, Kernel::kRows);
+}
+
+TEST(Firmware, RefusesNamesThatAreNoIdentifiers) {
+  for (const char* name : {"", "Person", "1st", "a-b", "../a", "a b", "\xc3\xa4"}) {
+    FirmwareOptions options;
+    options.name = name;
+    EXPECT_EQ(MakeFirmware(Chain(), options).status().reason(), "BAD_NAME") << name;
+  }
+}
+
+TEST(Firmware, LetsNoClassNameOutOfItsComment) {
+  FirmwareOptions options;
+  options.classes = {"*/ int x; /*", "a\nb\\"};
+  const std::string example = FileOf(*MakeFirmware(Chain(), options), "example.c");
+  EXPECT_THAT(example, HasSubstr("0 __ int x; __, 1 a_b_"));
+  EXPECT_THAT(example, Not(HasSubstr("/ int x")));
+}
+
+}  // namespace
+}  // namespace bitfoundry::packed
