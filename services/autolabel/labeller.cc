@@ -16,6 +16,13 @@
 #include "services/autolabel/tracks.h"
 
 namespace bitfoundry::autolabel {
+
+using oip::Box;
+using oip::Judgement;
+using oip::kRule;
+using oip::Verdict;
+using oip::Window;
+
 namespace {
 
 // Of people's tasks: without labels of the part `test` nothing can be judged.
@@ -75,7 +82,7 @@ std::string Evidence(const std::vector<Box>& boxes, const Judgement& judgement) 
 // Writes the teacher's answer for one sample, and asks people if it settles nothing.
 Status Answer(db::Tx& tx, const catalog::Sample& sample, const catalog::Project& project,
               const ClassMap& classes, const catalog::Eye& eye, const std::vector<Box>& boxes) {
-  const Judgement judgement = Judge(boxes, sample.window);
+  const Judgement judgement = oip::Judge(boxes, sample.window);
   catalog::Answer answer{.sample_id = sample.id,
                          .annotator = "teacher:" + eye.model + "@" + eye.version,
                          .kind = catalog::AnnotatorKind::kTeacher,
@@ -138,7 +145,7 @@ jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest) {
           .unique_key = "label:" + std::to_string(project_id) + ":" + image_digest};
 }
 
-Labeller::Labeller(db::Database& database, const blobs::Store& store, Teacher& teacher,
+Labeller::Labeller(db::Database& database, const blobs::Store& store, oip::Detector& teacher,
                    int64_t price_micros, prometheus::Registry& metrics)
     : database_(database),
       store_(store),
@@ -155,9 +162,7 @@ Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t projec
                                         const std::stop_token& stop) {
   const std::string bytes = BF_TRY(store_.Get(digest, images::Limits().bytes));
   const images::Image image = images::ToRgb(BF_TRY(images::Decode(bytes)));
-  const std::vector<Window> tiles = Tiles(image.width, image.height);
-
-  const Spend spend = [&] {
+  const oip::Spend spend = [&] {
     const Status reserved = database_.Transact([&](db::Tx& tx) {
       return catalog::TeacherBudget(tx).Reserve(project_id, lease.job_id, lease.epoch,
                                                 /*calls=*/1, price_micros_);
@@ -165,16 +170,7 @@ Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t projec
     if (reserved.ok()) spent_micros_.Increment(static_cast<double>(price_micros_));
     return reserved;
   };
-  std::vector<std::vector<Box>> boxes;
-  for (size_t first = 0; first < tiles.size(); first += kMostTilesPerCall) {
-    const std::vector<Window> batch(tiles.begin() + static_cast<std::ptrdiff_t>(first),
-                                    tiles.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                        first + kMostTilesPerCall, tiles.size())));
-    for (auto& seen : BF_TRY(teacher_.Detect(image, batch, version, spend, stop))) {
-      boxes.push_back(std::move(seen));
-    }
-  }
-  return Merge(image.width, image.height, tiles, boxes);
+  return teacher_.Look(image, version, spend, stop);
 }
 
 Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_token& stop) {
@@ -244,7 +240,7 @@ Result<jobs::Write> Labeller::Describe(const jobs::Lease& lease, const std::stop
     catalog::Samples writer(tx);
     for (const catalog::Sample& sample : samples) {
       const size_t frame = frame_of.at(sample.image_digest);
-      const int best = Judge(frames[frame].boxes, sample.window).box;
+      const int best = oip::Judge(frames[frame].boxes, sample.window).box;
       if (best < 0) continue;
       const Box& box = frames[frame].boxes[static_cast<size_t>(best)];
       BF_TRY(writer.SetAttribute(sample.id, "box_height_px", box.bottom - box.top, kDescribeRule));

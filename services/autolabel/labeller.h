@@ -21,7 +21,7 @@
 #include "blobs/store.h"
 #include "catalog/teacher.h"
 #include "jobs/worker.h"
-#include "services/autolabel/teacher.h"
+#include "oip/detector.h"
 
 namespace bitfoundry::autolabel {
 
@@ -35,7 +35,7 @@ jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest);
 class Labeller {
  public:
   // price_micros  of one call, in millionths of the currency
-  Labeller(db::Database& database, const blobs::Store& store, Teacher& teacher,
+  Labeller(db::Database& database, const blobs::Store& store, oip::Detector& teacher,
            int64_t price_micros, prometheus::Registry& metrics);
 
   // Handlers for jobs::Work.
@@ -48,13 +48,13 @@ class Labeller {
   Result<jobs::Write> Describe(const jobs::Lease& lease, const std::stop_token& stop);
 
  private:
-  Result<std::vector<Box>> Look(const jobs::Lease& lease, int64_t project_id,
-                                const std::string& digest, const std::string& version,
-                                const std::stop_token& stop);
+  Result<std::vector<oip::Box>> Look(const jobs::Lease& lease, int64_t project_id,
+                                     const std::string& digest, const std::string& version,
+                                     const std::stop_token& stop);
 
   db::Database& database_;
   const blobs::Store& store_;
-  Teacher& teacher_;
+  oip::Detector& teacher_;
   const int64_t price_micros_;
   prometheus::Counter& spent_micros_;
 };

@@ -26,7 +26,7 @@ namespace {
 
 // No job is claimed before the teacher has been reached: until then they wait for another process.
 std::jthread StartWorker(const std::string& kind, const runtime::Process& process,
-                         db::Database& database, autolabel::Teacher& teacher,
+                         db::Database& database, oip::Detector& teacher,
                          runtime::JobMetrics& metrics, jobs::Handler handler,
                          std::stop_token stop) {
   return std::jthread([=, &process, &database, &teacher, &metrics] {
@@ -51,11 +51,11 @@ Status Run(runtime::Process& process) {
   BF_TRY(db::CheckSchema(database));
   jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
 
-  autolabel::TeacherOptions options;
+  oip::ClientOptions options;
   options.model = process.options.Text(kTeacherModel);
   options.version = process.options.Text(kTeacherVersion);
-  autolabel::Teacher teacher(runtime::Connect(process.options.Text(kTeacher)), options,
-                             *process.metrics);
+  oip::Detector teacher(runtime::Connect(process.options.Text(kTeacher)), options,
+                        *process.metrics);
   const Status reached = teacher.Version().status();
   if (!reached.ok() && !reached.retryable()) return reached.In(process.options.Text(kTeacher));
   if (!reached.ok()) Log(Level::kWarning, "no teacher yet", {{"cause", reached.ToString()}});

@@ -36,6 +36,7 @@ const std::map<std::string, Names> kRooms = {
     {"verdicts", {"emulate", "saliency", "slices", "stats"}},
     {"bnn", {"packed"}},
     {"runtime", {"base"}},
+    {"oip", {"catalog", "images", "runtime"}},
 };
 
 // A package's headers may be included only under these path prefixes.
@@ -43,8 +44,8 @@ const std::map<std::string, Names> kPackages = {
     {"torch", {"lib/bnn/", "tests/unit/bnn/", "tests/bench/"}},
     {"pqxx", {"lib/db/", "lib/jobs/", "lib/catalog/", "lib/labels/", "tests/"}},
     {"hiredis", {"lib/jobs/", "tests/"}},
-    {"prometheus", {"lib/runtime/", "services/", "tests/"}},
-    {"grpcpp", {"lib/runtime/", "services/", "tests/"}},
+    {"prometheus", {"lib/oip/", "lib/runtime/", "services/", "tests/"}},
+    {"grpcpp", {"lib/oip/", "lib/runtime/", "services/", "tests/"}},
     {"opencv2", {"lib/images/", "services/ingestion/", "services/teacher/", "tests/"}},
     {"turbojpeg.h", {"lib/images/", "tests/"}},
     {"png.h", {"lib/images/", "tests/"}},

@@ -19,6 +19,8 @@
 namespace bitfoundry::autolabel {
 namespace {
 
+using namespace oip;
+
 using bitfoundry::testing::IsOk;
 using bitfoundry::testing::StatusIs;
 using catalog::Part;
@@ -34,10 +36,10 @@ class LabellerTest : public bitfoundry::testing::PostgresTest {
     PostgresTest::SetUp();
     folder_ = std::filesystem::temp_directory_path() / ("bf_autolabel_" + std::to_string(getpid()));
     store_ = std::make_unique<blobs::Store>(*blobs::Store::Open(folder_));
-    TeacherOptions options;
+    oip::ClientOptions options;
     options.first_pause = options.most_pause = std::chrono::milliseconds(0);
     options.failures_to_open = 1000;
-    teacher_ = std::make_unique<Teacher>(stub_.Channel(), options, metrics_);
+    teacher_ = std::make_unique<oip::Detector>(stub_.Channel(), options, metrics_);
     labeller_ =
         std::make_unique<Labeller>(database(), *store_, *teacher_, /*price_micros=*/250, metrics_);
     desk_ = std::make_unique<Desk>(database());
@@ -142,7 +144,7 @@ class LabellerTest : public bitfoundry::testing::PostgresTest {
   prometheus::Registry metrics_;
   std::filesystem::path folder_;
   std::unique_ptr<blobs::Store> store_;
-  std::unique_ptr<Teacher> teacher_;
+  std::unique_ptr<oip::Detector> teacher_;
   std::unique_ptr<Labeller> labeller_;
   std::unique_ptr<Desk> desk_;
   int64_t project_ = 0;
@@ -236,7 +238,7 @@ TEST_F(LabellerTest, GarbageBuriesTheJobAndNeverEntersTheCache) {
   stub_.garbage = true;
   AddImage();
   EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
-  EXPECT_EQ(Work("label").reason(), "TEACHER_GARBAGE");
+  EXPECT_EQ(Work("label").reason(), "MODEL_GARBAGE");
   EXPECT_EQ(Count("detections"), "0");
   EXPECT_EQ(Count("answers"), "0");
   EXPECT_EQ(desk_->GetProgress("people")->counts.dead_jobs, 1);

@@ -1,12 +1,14 @@
 // The rule person_window/1 and the tracks: pure functions, no server, no database.
 #include <gtest/gtest.h>
 
-#include "services/autolabel/boxes.h"
+#include "oip/boxes.h"
 #include "services/autolabel/tracks.h"
 #include "tests/support/status_matchers.h"
 
 namespace bitfoundry::autolabel {
 namespace {
+
+using namespace oip;
 
 using ::testing::ElementsAre;
 

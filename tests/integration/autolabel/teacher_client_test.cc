@@ -4,12 +4,14 @@
 #include <limits>
 #include <thread>
 
-#include "services/autolabel/teacher.h"
+#include "oip/detector.h"
 #include "tests/integration/autolabel/stub_teacher.h"
 #include "tests/support/status_matchers.h"
 
 namespace bitfoundry::autolabel {
 namespace {
+
+using namespace oip;
 
 using bitfoundry::testing::IsOk;
 using bitfoundry::testing::StatusIs;
@@ -18,8 +20,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 // Pauses of nothing, so that the tests need not wait.
-TeacherOptions Hasty() {
-  TeacherOptions options;
+ClientOptions Hasty() {
+  ClientOptions options;
   options.first_pause = options.most_pause = milliseconds(0);
   options.open_for = milliseconds(0);
   return options;
@@ -27,7 +29,7 @@ TeacherOptions Hasty() {
 
 class TeacherClientTest : public ::testing::Test {
  protected:
-  Result<std::vector<std::vector<Box>>> Detect(Teacher& teacher, int tiles = 1,
+  Result<std::vector<std::vector<Box>>> Detect(Detector& teacher, int tiles = 1,
                                                const std::string& version = "v7") {
     const std::vector<Window> windows(static_cast<size_t>(tiles), Window{0, 0, 10, 10});
     const auto spend = [this] {
@@ -46,7 +48,7 @@ class TeacherClientTest : public ::testing::Test {
 
 TEST_F(TeacherClientTest, PersonsComeBackByTileAndOtherClassesDoNot) {
   stub_.See({{1, 2, 30, 4, 0.5F, 0}, {1, 2, 3, 4, 0.5F, 16}});
-  Teacher teacher(stub_.Channel(), Hasty(), metrics_);
+  Detector teacher(stub_.Channel(), Hasty(), metrics_);
   EXPECT_EQ(*teacher.Version(), "v7");
   const auto boxes = Detect(teacher, 3);
   ASSERT_THAT(boxes, IsOk());
@@ -57,16 +59,16 @@ TEST_F(TeacherClientTest, PersonsComeBackByTileAndOtherClassesDoNot) {
 
 TEST_F(TeacherClientTest, APassingFailureIsTriedAgainAndEachTryIsSpent) {
   stub_.fail_next = 3;
-  Teacher teacher(stub_.Channel(), Hasty(), metrics_);
+  Detector teacher(stub_.Channel(), Hasty(), metrics_);
   EXPECT_THAT(Detect(teacher), IsOk());
   EXPECT_EQ(stub_.calls, 4);
   EXPECT_EQ(spent_, 4);
 }
 
 TEST_F(TeacherClientTest, TriesAreLimitedAndALastingFailureIsNotTriedAgain) {
-  TeacherOptions patient = Hasty();
+  ClientOptions patient = Hasty();
   patient.failures_to_open = 100;
-  Teacher teacher(stub_.Channel(), patient, metrics_);
+  Detector teacher(stub_.Channel(), patient, metrics_);
   stub_.fail_next = 100;
   EXPECT_THAT(Detect(teacher), StatusIs(Code::kUnavailable));
   EXPECT_EQ(stub_.calls, patient.most_tries);
@@ -77,11 +79,11 @@ TEST_F(TeacherClientTest, TriesAreLimitedAndALastingFailureIsNotTriedAgain) {
 }
 
 TEST_F(TeacherClientTest, AfterFailuresInARowTheBreakerOpensAndNobodyCalls) {
-  TeacherOptions options = Hasty();
+  ClientOptions options = Hasty();
   options.failures_to_open = 2;
   options.open_for = std::chrono::hours(1);
   stub_.fail_next = 100;
-  Teacher teacher(stub_.Channel(), options, metrics_);
+  Detector teacher(stub_.Channel(), options, metrics_);
 
   Status first, second;
   std::thread a([&] { first = Detect(teacher).status(); });
@@ -97,10 +99,10 @@ TEST_F(TeacherClientTest, AfterFailuresInARowTheBreakerOpensAndNobodyCalls) {
 }
 
 TEST_F(TeacherClientTest, AnOpenBreakerAsksForReadinessAndClosesWhenTheTeacherIsBack) {
-  TeacherOptions options = Hasty();
+  ClientOptions options = Hasty();
   options.failures_to_open = 2;
   stub_.fail_next = 3;
-  Teacher teacher(stub_.Channel(), options, metrics_);
+  Detector teacher(stub_.Channel(), options, metrics_);
   EXPECT_THAT(Detect(teacher), IsOk());
   EXPECT_EQ(stub_.calls, 4);
   EXPECT_EQ(stub_.ready_calls, 2);  // the second failure opened it, the third did so anew
@@ -109,21 +111,21 @@ TEST_F(TeacherClientTest, AnOpenBreakerAsksForReadinessAndClosesWhenTheTeacherIs
 
 TEST_F(TeacherClientTest, WhatMayNotBeSpentIsNotCalled) {
   allowed_ = Status(Code::kFailedPrecondition, "BUDGET_EXHAUSTED", "no");
-  Teacher teacher(stub_.Channel(), Hasty(), metrics_);
+  Detector teacher(stub_.Channel(), Hasty(), metrics_);
   EXPECT_THAT(Detect(teacher), StatusIs(Code::kFailedPrecondition));
   EXPECT_EQ(stub_.calls, 0);
 }
 
 TEST_F(TeacherClientTest, AnAnswerOfAnotherVersionIsRefused) {
-  Teacher teacher(stub_.Channel(), Hasty(), metrics_);
-  EXPECT_EQ(Detect(teacher, 1, "v6").status().reason(), "TEACHER_CHANGED");
+  Detector teacher(stub_.Channel(), Hasty(), metrics_);
+  EXPECT_EQ(Detect(teacher, 1, "v6").status().reason(), "MODEL_CHANGED");
   EXPECT_EQ(stub_.calls, 1);
 }
 
 TEST_F(TeacherClientTest, AModelThatIsNotServedIsSaidAtTheStart) {
-  TeacherOptions options = Hasty();
+  ClientOptions options = Hasty();
   options.model = "yolo";
-  EXPECT_THAT(Teacher(stub_.Channel(), options, metrics_).Version(), StatusIs(Code::kNotFound));
+  EXPECT_THAT(Detector(stub_.Channel(), options, metrics_).Version(), StatusIs(Code::kNotFound));
 }
 
 class ReadDetectionsTest : public ::testing::Test {
@@ -159,7 +161,7 @@ TEST_F(ReadDetectionsTest, ValuesThatTheModelDoesNotPromiseAreGarbage) {
       {1, 2, 3, 4, 0.5F},     {1, 2, 3, 4, 0.5F, 0, 0}, {}};
   for (size_t i = 0; i < rows.size(); ++i) {
     SetRow(rows[i]);
-    EXPECT_EQ(Read().status().reason(), "TEACHER_GARBAGE") << "row " << i;
+    EXPECT_EQ(Read().status().reason(), "MODEL_GARBAGE") << "row " << i;
   }
 }
 
@@ -169,15 +171,15 @@ TEST_F(ReadDetectionsTest, AFormThatTheModelDoesNotPromiseIsGarbage) {
     for (const int axis : {0, 1, 2}) {
       answer_ = good;
       answer_.mutable_outputs(0)->set_shape(axis, size);
-      EXPECT_EQ(Read().status().reason(), "TEACHER_GARBAGE") << axis << " " << size;
+      EXPECT_EQ(Read().status().reason(), "MODEL_GARBAGE") << axis << " " << size;
     }
   }
   answer_ = good;
   answer_.mutable_outputs(0)->set_datatype("FP64");
-  EXPECT_EQ(Read().status().reason(), "TEACHER_GARBAGE");
+  EXPECT_EQ(Read().status().reason(), "MODEL_GARBAGE");
   answer_ = good;
   answer_.clear_outputs();
-  EXPECT_EQ(Read().status().reason(), "TEACHER_GARBAGE");
+  EXPECT_EQ(Read().status().reason(), "MODEL_GARBAGE");
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-#include "services/autolabel/boxes.h"
+#include "oip/boxes.h"
 
 #include <algorithm>
 
-namespace bitfoundry::autolabel {
+namespace bitfoundry::oip {
 namespace {
 
 constexpr int kTile = 320;    // pixels
@@ -115,4 +115,4 @@ Judgement Judge(const std::vector<Box>& boxes, const std::optional<Window>& wind
   return judgement;
 }
 
-}  // namespace bitfoundry::autolabel
+}  // namespace bitfoundry::oip

@@ -21,7 +21,7 @@
 #include "catalog/samples.h"
 #include "catalog/teacher.h"
 
-namespace bitfoundry::autolabel {
+namespace bitfoundry::oip {
 
 inline constexpr char kRule[] = "person_window/1";
 inline constexpr float kPersonClass = 0;  // in COCO's list
@@ -47,4 +47,4 @@ struct Judgement {
 // What `boxes` (of the image) say of `window` (nothing: of the whole image).
 Judgement Judge(const std::vector<Box>& boxes, const std::optional<Window>& window);
 
-}  // namespace bitfoundry::autolabel
+}  // namespace bitfoundry::oip
