@@ -17,6 +17,7 @@
 #include "packed/engine.h"
 #include "packed/stages.h"
 #include "tests/bench/packed/float_resnet.h"
+#include "tests/bench/packed/resnet20.h"
 #include "tests/unit/packed/random_network.h"
 
 using namespace bitfoundry;
@@ -126,37 +127,6 @@ class Convolution {
   Frame frame_;
 };
 
-// ResNet-20's shapes with a skip around each binary convolution, as Bi-Real Net has it.
-Network ResNet20() {
-  std::mt19937 random(/*seed=*/4);
-  Network n;
-  n.input = {32, 32, 3};
-  n.mean = {120, 120, 120};
-  Stem stem = RandomStem(3, 16, 3, 1, random);
-  stem.output = ToInts{std::vector(16, 1), RandomIntegers(16, -9000, 9000, random), 8, false, 0};
-  uint32_t last = n.Then(std::move(stem));
-  uint32_t channels = 16;
-  for (const uint32_t width : {16U, 32U, 64U}) {
-    for (int i = 0; i < 6; ++i) {
-      const bool halves = channels != width;
-      uint32_t skip = last;
-      if (halves) {
-        n.ops.push_back({last, AveragePool{2, 2, 2}});
-        skip = static_cast<uint32_t>(n.ops.size());
-      }
-      n.ops.push_back({last, Binarize{RandomIntegers(channels, -50, 50, random)}});
-      BinaryConv conv = RandomConv(channels, width, 3, halves ? 2 : 1, random);
-      conv.output = ToInts{RandomIntegers(width, -32, 32, random),
-                           RandomIntegers(width, -500, 500, random), 5, false, skip};
-      last = n.Then(std::move(conv));
-      channels = width;
-    }
-  }
-  n.Then(GlobalSum{});
-  n.Then(RandomDense(64, 10, random));
-  return n;
-}
-
 std::vector<Measure> Measures() {
   std::vector<Measure> measures;
   for (auto cpu = Cpu::kPortable; cpu <= BestCpu(); cpu = static_cast<Cpu>(int(cpu) + 1)) {
@@ -164,7 +134,7 @@ std::vector<Measure> Measures() {
     const std::string name = k.name;
     auto product = std::make_shared<Product>(k);
     auto convolution = std::make_shared<Convolution>(k);
-    auto engine = std::make_shared<Engine>(*Engine::Make(ResNet20(), {cpu}));
+    auto engine = std::make_shared<Engine>(*Engine::Make(bench::ResNet20(), {cpu}));
     std::mt19937 random(/*seed=*/5);
     const auto image = RandomImage({32, 32, 3}, random);
     measures.push_back(
