@@ -25,13 +25,14 @@ void bf_binarize(const bf_layer* layer, const void* in, const int16_t* skip, voi
   (void)skip, (void)scratch;
   for (uint32_t pixels = (uint32_t)layer->in_height * layer->in_width; pixels > 0; --pixels) {
     const int32_t* level = layer->levels;
-    uint32_t word = 0;
-    for (uint32_t c = 0; c < layer->in_channels;) {
-      word |= (uint32_t)(*x++ < *level++) << c % BF_WORD;
-      if (++c % BF_WORD == 0 || c == layer->in_channels) {
-        *bits++ = word;
-        word = 0;
+    for (uint32_t left = layer->in_channels; left > 0;) {
+      const uint32_t n = left < BF_WORD ? left : BF_WORD;
+      uint32_t word = 0;
+      for (uint32_t i = n; i > 0; --i) { /* the sign of the difference comes in from the left */
+        word = word >> 1 | ((uint32_t)(*x++ - *level++) & 0x80000000u);
       }
+      *bits++ = word >> (BF_WORD - n);
+      left -= n;
     }
   }
 }

@@ -145,7 +145,7 @@ bf_op bf_conv_rows_bits, bf_conv_rows_ints;
  * Scratch: 2 * T bytes, rounded up to a multiple of 8. */
 bf_op bf_stem_bits, bf_stem_ints;
 
-/* Integers to bits: bit = x < level. levels: int32_t [in_channels]. */
+/* Integers to bits: bit = x < level. levels: int32_t [in_channels], clipped to [-32768, 32768]. */
 bf_op bf_binarize;
 
 /* The largest of each window; of bits (+1 if any is) and of integers. */

@@ -255,7 +255,9 @@ class LayerWriter {
 
   void operator()(const Binarize& op) {
     fields_.Set("op", "bf_binarize");
-    Levels(op.thresholds);
+    std::vector<int32_t> levels;  // no int16 is below the least, every one is below the most
+    for (const int32_t t : op.thresholds) levels.push_back(std::clamp(t, INT16_MIN, INT16_MAX + 1));
+    Levels(levels);
   }
 
   void operator()(const MaxPool& op) {

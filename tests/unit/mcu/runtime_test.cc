@@ -269,8 +269,11 @@ TEST(Runtime, ConvolvesTheImageByTheStem) {
 TEST(Runtime, BinarizesByThresholdsOfChannels) {
   Random random(5);
   for (const int32_t channels : kStraddling) {
-    const Map in = RandomMap(random, 3, 2, channels, -5, 5);
-    const auto thresholds = As<int32_t>(RandomMap(random, 1, 1, channels, -5, 5));
+    const int32_t ends[] = {-32768, -32767, -1, 0, 1, 32767, 32768};  // 32768 of thresholds alone
+    Map in = RandomMap(random, 3, 2, channels, 0, 5);
+    for (int32_t& value : in.values) value = ends[value];
+    auto thresholds = As<int32_t>(RandomMap(random, 1, 1, channels, 0, 6));
+    for (int32_t& threshold : thresholds) threshold = ends[threshold];
     Map want = in;
     for (size_t i = 0; i < want.values.size(); ++i) {
       want.values[i] = in.values[i] < thresholds[i % static_cast<size_t>(channels)] ? -1 : 1;
