@@ -44,6 +44,13 @@ std::vector<Opinion> OpinionsIn(const std::vector<Answer>& answers, const catalo
   return opinions;
 }
 
+// How many people have said a class without having been asked by a task.
+int SaidElsewhere(const std::vector<Answer>& answers) {
+  return static_cast<int>(std::count_if(answers.begin(), answers.end(), [](const Answer& a) {
+    return a.kind == AnnotatorKind::kPerson && a.class_index.has_value() && !a.task_id.has_value();
+  }));
+}
+
 // True if asking more people makes no sense.
 bool Hopeless(const std::vector<Answer>& answers) {
   int refusals = 0;
@@ -85,7 +92,7 @@ Result<std::optional<Belief>> Settle(db::Tx& tx, const catalog::Project& project
   const bool all_answered = task->answered == task->slots;
   if (Hopeless(answers)) {
     BF_TRY(tasks.Close(task->id, catalog::TaskEnd::kRefused));
-  } else if (all_answered && label.has_value()) {
+  } else if (label.has_value() && task->answered + SaidElsewhere(answers) >= task->slots) {
     BF_TRY(tasks.Close(task->id, catalog::TaskEnd::kAnswered));
   } else if (all_answered && task->slots < catalog::kMaxSlots) {
     BF_TRY(tasks.AddSlot(task->id));

@@ -30,8 +30,9 @@ Result<bool> RequestOpinions(db::Tx& tx, const catalog::Project& project, int64_
 //
 // The task, if one is open. It closes as refused when somebody found the image bad, its class
 // missing or its privacy touched, or when as many as kMaxRefusals refused. When all its slots are
-// answered it closes as answered if the label is settled; else it gets a slot more, or, having
-// catalog::kMaxSlots, closes as refused.
+// answered, or people have said elsewhere what they were for, it closes as answered if the label is
+// settled. When all are answered and it is not, it gets a slot more, or, having catalog::kMaxSlots,
+// closes as refused.
 //
 // Returns the label as it is now; nothing: not settled.
 Result<std::optional<Belief>> Settle(db::Tx& tx, const catalog::Project& project,

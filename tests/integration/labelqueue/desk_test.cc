@@ -57,7 +57,7 @@ TEST_F(DeskTest, SeveralOpinionsComeFromAsManyPeople) {
 }
 
 TEST_F(DeskTest, WhoeverAnsweredASampleElsewhereIsNotAskedAboutIt) {
-  HearPerson(AddTask(), "anna", 1);
+  HearPerson(AddTask(/*slots=*/2), "anna", 1);
   EXPECT_TRUE(NothingFor("anna"));
   Lease("ben");
 }
@@ -113,7 +113,7 @@ class CrowdTest : public DeskTest {
  private:
   void AnswerThree(const std::string& who) {
     for (const auto& task : LeaseUpTo(3, who)) {
-      const Result<bool> surplus = desk().Submit({"", task.lease, who}, 1, {});
+      const Result<bool> surplus = Submit(task.lease, who);
       const std::scoped_lock lock(mutex_);
       ++leases_[{task.lease.task_id, task.lease.slot}];
       if (!surplus.ok()) {
@@ -222,6 +222,9 @@ TEST_F(DeskTest, TheSameRequestGetsTheSameAnswerAndIsCountedOnce) {
   EXPECT_TRUE(*desk().Submit(slip, 1, {}));
   EXPECT_EQ(One("SELECT count(*) FROM answers"), "1");
   EXPECT_EQ(desk().Skip(slip, Refusal::kUnsure).status().reason(), "REQUEST_ID");
+  EXPECT_EQ(desk().Submit(slip, 0, {}).status().reason(), "REQUEST_ID");
+  EXPECT_EQ(desk().Submit(slip, 1, {{"light", "dusk"}}).status().reason(), "REQUEST_ID");
+  EXPECT_EQ(desk().Submit({"", late, "anna"}, 1, {}).status().reason(), "REQUEST_ID");
 }
 
 TEST_F(DeskTest, NobodyAnswersTwice) {

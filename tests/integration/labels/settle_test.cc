@@ -84,6 +84,18 @@ TEST_F(SettleTest, ATaskClosesWhenItsSlotsAreAnsweredAndTheLabelIsSettled) {
   EXPECT_EQ(One("SELECT closed_as FROM tasks"), "answered");
 }
 
+TEST_F(SettleTest, ATaskClosesWhenPeopleHaveSaidElsewhereWhatItAsks) {
+  const int64_t sample = AddSample();
+  Request(sample, /*slots=*/2);
+  Run("UPDATE task_slots SET state = 'leased', annotator = 'dora',"
+      " lease_until = now() + interval '1 hour' WHERE slot = 1");
+  HearPerson(sample, "anna", 1);
+  EXPECT_TRUE(TaskOf(sample).open) << "two opinions are wanted";
+  HearPerson(sample, "ben", 1);
+  EXPECT_FALSE(TaskOf(sample).open);
+  EXPECT_EQ(One("SELECT closed_as FROM tasks"), "answered");
+}
+
 TEST_F(SettleTest, DisagreementAddsASlotUntilThereAreThree) {
   const int64_t sample = AddSample();
   Request(sample, /*slots=*/2);
