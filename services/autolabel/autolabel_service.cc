@@ -34,6 +34,7 @@ grpc::Status AutoLabelService::GetAutoLabelProgress(grpc::ServerContext*,
     (*response->mutable_answers())[name] = answers;
   }
   response->set_open_tasks(counts.open_tasks);
+  response->set_teacher(progress->teacher);
   return grpc::Status::OK;
 }
 

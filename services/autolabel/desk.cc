@@ -62,7 +62,8 @@ Result<Desk::Progress> Desk::GetProgress(const std::string& name) {
     const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(name));
     return Progress{.counts = BF_TRY(catalog::GetTeacherProgress(tx, project.id)),
                     .spent = BF_TRY(catalog::TeacherBudget(tx).Total(project.id)),
-                    .classes = project.classes};
+                    .classes = project.classes,
+                    .teacher = TeacherKnows(project) ? teacher_ : ""};
   });
 }
 

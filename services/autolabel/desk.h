@@ -16,7 +16,9 @@ namespace bitfoundry::autolabel {
 
 class Desk {
  public:
-  explicit Desk(db::Database& database) : database_(database) {}
+  // teacher: the model that is asked; empty: there is none
+  Desk(db::Database& database, std::string teacher)
+      : database_(database), teacher_(std::move(teacher)) {}
 
   // Sets the budget (in all, for good; 0: no limit) and makes sure that a label job waits or runs
   // for each image with a sample that no teacher has answered for: one never asked for is new, a
@@ -30,6 +32,7 @@ class Desk {
     catalog::TeacherProgress counts;
     catalog::TeacherBudget::Spent spent;
     std::vector<std::string> classes;
+    std::string teacher;  // empty: none, or none that knows the classes; people are asked
   };
 
   // Errors: kNotFound.
@@ -37,6 +40,7 @@ class Desk {
 
  private:
   db::Database& database_;
+  const std::string teacher_;
 };
 
 }  // namespace bitfoundry::autolabel

@@ -136,6 +136,8 @@ std::map<std::string, double> PlaceOf(const Box& box, const Window& extent) {
 
 }  // namespace
 
+bool TeacherKnows(const catalog::Project& project) { return MapClasses(project).has_value(); }
+
 jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest) {
   v1::LabelJob job;
   job.set_project_id(project_id);
@@ -145,7 +147,7 @@ jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest) {
           .unique_key = "label:" + std::to_string(project_id) + ":" + image_digest};
 }
 
-Labeller::Labeller(db::Database& database, const blobs::Store& store, oip::Detector& teacher,
+Labeller::Labeller(db::Database& database, const blobs::Store& store, oip::Detector* teacher,
                    int64_t price_micros, prometheus::Registry& metrics)
     : database_(database),
       store_(store),
@@ -170,25 +172,20 @@ Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t projec
     if (reserved.ok()) spent_micros_.Increment(static_cast<double>(price_micros_));
     return reserved;
   };
-  return teacher_.Look(image, version, spend, stop);
+  return teacher_->Look(image, version, spend, stop);
 }
 
 Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_token& stop) {
   const auto job = BF_TRY(Parse<v1::LabelJob>(lease));
-  const std::string version = BF_TRY(teacher_.AwaitVersion(stop));
-  const catalog::Eye eye{teacher_.model(), version, kRule};
-
   catalog::Project project;
   std::vector<catalog::Sample> samples;
-  std::optional<std::vector<Box>> known;
   BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
     project = BF_TRY(catalog::Projects(tx).Get(job.project_id()));
     samples = BF_TRY(catalog::Samples(tx).OfImage(project.id, job.image_digest()));
-    known = BF_TRY(catalog::Detections(tx).Find(job.image_digest(), eye));
     return Status();
   }));
   const std::optional<ClassMap> classes = MapClasses(project);
-  if (!classes.has_value()) {  // no call, no cost: people decide
+  if (teacher_ == nullptr || !classes.has_value()) {  // no call, no cost: people decide
     return jobs::Write([=](db::Tx& tx) -> Status {
       for (const catalog::Sample& sample : samples) {
         if (!sample.class_index.has_value()) BF_TRY(Ask(tx, project, sample));
@@ -196,6 +193,10 @@ Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_to
       return Status();
     });
   }
+  const std::string version = BF_TRY(teacher_->AwaitVersion(stop));
+  const catalog::Eye eye{teacher_->model(), version, kRule};
+  std::optional<std::vector<Box>> known = BF_TRY(database_.Transact(
+      [&](db::Tx& tx) { return catalog::Detections(tx).Find(job.image_digest(), eye); }));
   const bool cache_hit = known.has_value();
   const std::vector<Box> boxes =
       cache_hit ? *std::move(known)
@@ -218,7 +219,7 @@ Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_to
 
 Result<jobs::Write> Labeller::Describe(const jobs::Lease& lease, const std::stop_token& stop) {
   const auto job = BF_TRY(Parse<v1::DescribeJob>(lease));
-  const catalog::Eye eye{teacher_.model(), BF_TRY(teacher_.AwaitVersion(stop)), kRule};
+  const catalog::Eye eye{teacher_->model(), BF_TRY(teacher_->AwaitVersion(stop)), kRule};
 
   std::vector<catalog::Sample> samples;
   std::map<std::string, std::vector<Box>> boxes;

@@ -1,6 +1,7 @@
 // The jobs of bf-autolabel: `label` asks the teacher about one parent image and answers for each of
 // its samples; `describe` says how the people of one session move, and where in each sample they
 // are (box_height_px; box_left to box_bottom as shares of it), once all its images are known.
+// Where there is no teacher, or none for the project's classes, `label` asks people instead.
 //
 // A class that the teacher is sure of settles the label of a sample of part train. An unsure one
 // becomes a task for people, and so does every sample of part test, where the teacher's answer is
@@ -19,6 +20,7 @@
 
 #include "base/status.h"
 #include "blobs/store.h"
+#include "catalog/projects.h"
 #include "catalog/teacher.h"
 #include "jobs/worker.h"
 #include "oip/detector.h"
@@ -31,19 +33,22 @@ inline constexpr char kDescribeRule[] = "describe/1";
 // The first job for an image of a project; ingestion enqueues the same.
 jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest);
 
+// Whether the rule has answers for a project: its classes are among the teacher's.
+bool TeacherKnows(const catalog::Project& project);
+
 // Thread-safe.
 class Labeller {
  public:
+  // teacher       null: there is none
   // price_micros  of one call, in millionths of the currency
-  Labeller(db::Database& database, const blobs::Store& store, oip::Detector& teacher,
+  Labeller(db::Database& database, const blobs::Store& store, oip::Detector* teacher,
            int64_t price_micros, prometheus::Registry& metrics);
 
-  // Handlers for jobs::Work.
+  // Handlers for jobs::Work; Describe needs a teacher.
   //
   // Errors, besides those of the teacher, the store and the database:
   //   kDataLoss            the payload is not that of the kind
-  //   kFailedPrecondition  CLASSES: the project has no classes `person` and `no_person`;
-  //                        BUDGET_EXHAUSTED; BUDGET_UNSET
+  //   kFailedPrecondition  BUDGET_EXHAUSTED; BUDGET_UNSET
   Result<jobs::Write> Label(const jobs::Lease& lease, const std::stop_token& stop);
   Result<jobs::Write> Describe(const jobs::Lease& lease, const std::stop_token& stop);
 
@@ -54,7 +59,7 @@ class Labeller {
 
   db::Database& database_;
   const blobs::Store& store_;
-  oip::Detector& teacher_;
+  oip::Detector* const teacher_;
   const int64_t price_micros_;
   prometheus::Counter& spent_micros_;
 };

@@ -14,8 +14,9 @@
 
 using namespace bitfoundry;
 
-constexpr runtime::Option kTeacher{"teacher", "127.0.0.1:50060",
-                                   "host:port of an Open Inference Protocol v2 server"};
+constexpr runtime::Option kTeacher{"teacher", "",
+                                   "host:port of an Open Inference Protocol v2 server; "
+                                   "empty: none, people are asked"};
 constexpr runtime::Option kTeacherModel{"teacher-model", "centernet", "its model"};
 constexpr runtime::Option kTeacherVersion{"teacher-version", "", "empty: its newest"};
 constexpr runtime::Option kWorkers{"workers", "2", "calls to the teacher at a time (1 to 64)"};
@@ -24,13 +25,14 @@ constexpr runtime::Option kPrice{"price-micros", "0",
 
 namespace {
 
-// No job is claimed before the teacher has been reached: until then they wait for another process.
+// No job is claimed before the teacher, if there is one, has been reached: until then they wait for
+// another process.
 std::jthread StartWorker(const std::string& kind, const runtime::Process& process,
-                         db::Database& database, oip::Detector& teacher,
+                         db::Database& database, oip::Detector* teacher,
                          runtime::JobMetrics& metrics, jobs::Handler handler,
                          std::stop_token stop) {
-  return std::jthread([=, &process, &database, &teacher, &metrics] {
-    if (!teacher.AwaitVersion(stop).ok()) return;
+  return std::jthread([=, &process, &database, &metrics] {
+    if (teacher != nullptr && !teacher->AwaitVersion(stop).ok()) return;
     jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
     jobs::WorkerOptions options{.kind = kind, .name = process.name};
     options.on_attempt = [&](const jobs::Attempt& attempt) {
@@ -39,6 +41,14 @@ std::jthread StartWorker(const std::string& kind, const runtime::Process& proces
     if (kind == "label") options.after_done = [&](const auto&) { doorbell.Ring("describe"); };
     jobs::Work(options, database, doorbell, handler, stop);
   });
+}
+
+// Refuses a teacher that says that it is the wrong one; one that is away may come.
+Status Reach(oip::Detector& teacher, const std::string& address) {
+  const Status reached = teacher.Version().status();
+  if (!reached.ok() && !reached.retryable()) return reached.In(address);
+  if (!reached.ok()) Log(Level::kWarning, "no teacher yet", {{"cause", reached.ToString()}});
+  return Status();
 }
 
 }  // namespace
@@ -54,14 +64,14 @@ Status Run(runtime::Process& process) {
   oip::ClientOptions options;
   options.model = process.options.Text(kTeacherModel);
   options.version = process.options.Text(kTeacherVersion);
-  oip::Detector teacher(runtime::Connect(process.options.Text(kTeacher)), options,
-                        *process.metrics);
-  const Status reached = teacher.Version().status();
-  if (!reached.ok() && !reached.retryable()) return reached.In(process.options.Text(kTeacher));
-  if (!reached.ok()) Log(Level::kWarning, "no teacher yet", {{"cause", reached.ToString()}});
-
-  autolabel::Labeller labeller(database, store, teacher, price, *process.metrics);
-  autolabel::Desk desk(database);
+  const std::string address = process.options.Text(kTeacher);
+  std::unique_ptr<oip::Detector> teacher;
+  if (!address.empty()) {
+    teacher = std::make_unique<oip::Detector>(runtime::Connect(address), options, *process.metrics);
+    BF_TRY(Reach(*teacher, address));
+  }
+  autolabel::Labeller labeller(database, store, teacher.get(), price, *process.metrics);
+  autolabel::Desk desk(database, address.empty() ? "" : options.model);
   autolabel::AutoLabelService service(desk, doorbell);
 
   std::stop_source stop;
@@ -71,14 +81,16 @@ Status Run(runtime::Process& process) {
   std::vector<std::jthread> threads;
   for (int64_t i = 0; i < workers; ++i) {
     threads.push_back(StartWorker(
-        "label", process, database, teacher, label_metrics,
+        "label", process, database, teacher.get(), label_metrics,
         [&](const auto& lease, const auto& s) { return labeller.Label(lease, s); },
         stop.get_token()));
   }
-  threads.push_back(StartWorker(
-      "describe", process, database, teacher, describe_metrics,
-      [&](const auto& lease, const auto& s) { return labeller.Describe(lease, s); },
-      stop.get_token()));
+  if (teacher != nullptr) {
+    threads.push_back(StartWorker(
+        "describe", process, database, teacher.get(), describe_metrics,
+        [&](const auto& lease, const auto& s) { return labeller.Describe(lease, s); },
+        stop.get_token()));
+  }
   const Status served =
       runtime::Serve(process, {&service}, [&] { return db::CheckSchema(database); });
   stop.request_stop();

@@ -271,8 +271,9 @@ void AddFactoryCommands(CLI::App& app, Shell& shell) {
           "bitfoundry up --detach --teacher-model-file ~/.cache/bitfoundry/centernet.onnx", options,
           Up);
   up->add_flag("--detach", options->detach, "Return when everything is healthy, and run on");
-  up->add_option("--teacher-model-file", options->teacher_model,
-                 "ONNX file for bf-teacher (scripts/teacher/install makes it); without: no teacher")
+  up->add_option(
+        "--teacher-model-file", options->teacher_model,
+        "ONNX file for bf-teacher (scripts/teacher/install makes it); without: people are asked")
       ->envname("BF_TEACHER_MODEL_FILE");
   up->add_option("--teacher", options->teacher,
                  "host:port of another Open Inference server to ask instead");

@@ -40,9 +40,9 @@ class LabellerTest : public bitfoundry::testing::PostgresTest {
     options.first_pause = options.most_pause = std::chrono::milliseconds(0);
     options.failures_to_open = 1000;
     teacher_ = std::make_unique<oip::Detector>(stub_.Channel(), options, metrics_);
-    labeller_ =
-        std::make_unique<Labeller>(database(), *store_, *teacher_, /*price_micros=*/250, metrics_);
-    desk_ = std::make_unique<Desk>(database());
+    labeller_ = std::make_unique<Labeller>(database(), *store_, teacher_.get(),
+                                           /*price_micros=*/250, metrics_);
+    desk_ = std::make_unique<Desk>(database(), teacher_->model());
     project_ = AddProject("people", {"no_person", "person"});
   }
   void TearDown() override {
@@ -323,6 +323,21 @@ TEST_F(LabellerTest, InAProjectOfOtherClassesPeopleAreAskedAndNothingIsSpent) {
   EXPECT_EQ(stub_.calls, 0);
   EXPECT_EQ(Count("tasks WHERE closed_at IS NULL"), "1");
   EXPECT_EQ(Count("answers"), "0");
+  EXPECT_EQ(desk_->GetProgress("cats")->teacher, "");
+}
+
+TEST_F(LabellerTest, WithoutATeacherPeopleAreAskedAboutEverySample) {
+  labeller_ = std::make_unique<Labeller>(database(), *store_, nullptr, 250, metrics_);
+  desk_ = std::make_unique<Desk>(database(), "");
+  AddImage({Window{0, 0, 50, 50}, Window{50, 50, 50, 50}});
+  AddImage({std::nullopt}, Part::kTest);
+  EXPECT_EQ(*desk_->Start("people", 0, 0), 2);
+  EXPECT_TRUE(WorkAll("label").empty());
+  EXPECT_EQ(Tasks(), "true true true");
+  const auto progress = desk_->GetProgress("people");
+  EXPECT_EQ(progress->counts.waiting_jobs, 0);
+  EXPECT_EQ(progress->teacher, "");
+  EXPECT_EQ(stub_.calls, 0);
 }
 
 TEST_F(LabellerTest, OnceASessionIsKnownItsPeopleAreDescribed) {
@@ -430,6 +445,7 @@ TEST_F(LabellerTest, TheDoorStartsAndTells) {
   EXPECT_EQ(progress.open_tasks(), 1);
   EXPECT_EQ(progress.calls(), 1);
   EXPECT_EQ(progress.micros(), 250);
+  EXPECT_EQ(progress.teacher(), "centernet");
   const std::map<std::string, int64_t> answers(progress.answers().begin(),
                                                progress.answers().end());
   EXPECT_THAT(answers, UnorderedElementsAre(Pair("unsure", 1)));
