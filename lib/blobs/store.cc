@@ -105,7 +105,7 @@ Result<std::string> Store::Get(const std::string& digest, uint64_t limit_bytes) 
     done += static_cast<size_t>(n);
   }
   if (Sha256(bytes) != digest) {
-    return Status(Code::kDataLoss, path.string() + ": its bytes are not what its name says");
+    return Status(Code::kDataLoss, "blob " + digest + ": its bytes are not what its name says");
   }
   return bytes;
 }
@@ -114,7 +114,7 @@ Result<uint64_t> Store::Size(const std::string& digest) const {
   BF_TRY(CheckDigest(digest));
   struct stat found {};
   const fs::path path = PathOf(root_, digest);
-  if (stat(path.c_str(), &found) != 0) return DiskError("no blob", path, errno);
+  if (stat(path.c_str(), &found) != 0) return DiskError("no blob", digest, errno);
   return static_cast<uint64_t>(found.st_size);
 }
 

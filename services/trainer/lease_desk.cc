@@ -125,6 +125,9 @@ Status LeaseDesk::RecordUpload(const jobs::Lease& lease, const std::string& blob
 Status LeaseDesk::Complete(const jobs::Lease& lease, const std::string& manifest_digest,
                            const catalog::Progress& progress) {
   const Result<catalog::Artefact> bundle = ReadBundle(store_, manifest_digest);
+  if (bundle.status().code() == Code::kNotFound) {
+    return {Code::kFailedPrecondition, "NOT_UPLOADED", bundle.status().message()};
+  }
   if (!bundle.ok()) {
     return {Code::kFailedPrecondition, "BUNDLE_REFUSED", bundle.status().ToString()};
   }

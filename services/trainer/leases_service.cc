@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <mutex>
 
@@ -27,6 +28,16 @@ catalog::Progress ProgressOf(const v1::TrainProgress& p) {
           .loss = p.loss(),
           .train_accuracy = p.train_accuracy(),
           .images_per_second = p.images_per_second()};
+}
+
+Status Check(const v1::TrainProgress& p) {
+  const auto measure = [](double value) { return std::isfinite(value) && value >= 0; };
+  if (p.epoch() >= 0 && p.epoch() <= p.epochs() && p.step() >= 0 && measure(p.loss()) &&
+      measure(p.train_accuracy()) && p.train_accuracy() <= 1 && measure(p.images_per_second())) {
+    return Status();
+  }
+  return {Code::kInvalidArgument, "PROGRESS_INVALID",
+          "progress has finite numbers from 0, an epoch up to epochs, an accuracy up to 1"};
 }
 
 v1::HeartbeatResponse::Order OrderOf(Order order) {
@@ -131,6 +142,7 @@ grpc::Status LeasesService::AcquireLease(grpc::ServerContext* context,
 
 grpc::Status LeasesService::Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest* request,
                                       v1::HeartbeatResponse* response) {
+  if (const Status good = Check(request->progress()); !good.ok()) return Answer(good);
   const auto order = desk_.Heartbeat(LeaseOf(request->lease()), ProgressOf(request->progress()));
   if (!order.ok()) return Answer(order.status());
   if (request->progress().epochs() > 0) {
@@ -184,6 +196,9 @@ grpc::Status LeasesService::SaveCheckpoint(grpc::ServerContext* context,
                                            v1::SaveCheckpointResponse*) {
   const auto received = Receive(*context, reader, store_, kMaxCheckpointBytes, "a checkpoint");
   if (!received.ok()) return Answer(received.status());
+  if (received->first.step() < 1) {
+    return Answer({Code::kInvalidArgument, "STEP", "a checkpoint is of step 1 or later"});
+  }
   return Answer(desk_.SaveCheckpoint(LeaseOf(received->first.lease()), received->first.step(),
                                      received->digest));
 }
@@ -200,6 +215,7 @@ grpc::Status LeasesService::UploadFile(grpc::ServerContext* context,
 
 grpc::Status LeasesService::Complete(grpc::ServerContext*, const v1::CompleteRequest* request,
                                      v1::CompleteResponse*) {
+  if (const Status good = Check(request->progress()); !good.ok()) return Answer(good);
   const Status completed = desk_.Complete(LeaseOf(request->lease()), request->manifest_digest(),
                                           ProgressOf(request->progress()));
   if (completed.ok()) doorbell_.Ring("evaluate");

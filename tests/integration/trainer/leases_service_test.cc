@@ -4,7 +4,10 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <cmath>
 #include <filesystem>
+#include <functional>
+#include <limits>
 
 #include "catalog/projects.h"
 #include "catalog/snapshots.h"
@@ -73,10 +76,11 @@ class LeasesServiceTest : public testing::PostgresTest {
     writer->WritesDone();
     return runtime::FromGrpc(writer->Finish());
   }
-  Result<v1::HeartbeatResponse::Order> Beat() {
+  Result<v1::HeartbeatResponse::Order> Beat(const v1::TrainProgress& progress = {}) {
     runtime::Call call;
     v1::HeartbeatRequest request;
     *request.mutable_lease() = first_.lease();
+    *request.mutable_progress() = progress;
     v1::HeartbeatResponse response;
     BF_TRY(runtime::FromGrpc(stub_->Heartbeat(&call, request, &response)));
     return response.order();
@@ -113,6 +117,43 @@ TEST_F(LeasesServiceTest, AHeartbeatIsAnsweredWithTheOrder) {
   EXPECT_EQ(*Beat(), v1::HeartbeatResponse::CANCEL);
   first_.mutable_lease()->set_epoch(0);
   EXPECT_EQ(Beat().status().reason(), "LEASE_LOST");
+}
+
+TEST_F(LeasesServiceTest, FiguresThatCannotBeAreRefused) {
+  v1::TrainProgress good;
+  good.set_epoch(1);
+  good.set_epochs(2);
+  good.set_step(10);
+  good.set_train_accuracy(0.5);
+  EXPECT_THAT(Beat(good), IsOk());
+  const double inf = std::numeric_limits<double>::infinity();
+  const std::function<void(v1::TrainProgress&)> spoil[] = {
+      [](auto& p) { p.set_loss(std::nan("")); },
+      [&](auto& p) { p.set_loss(inf); },
+      [](auto& p) { p.set_train_accuracy(1.5); },
+      [](auto& p) { p.set_images_per_second(-1); },
+      [](auto& p) { p.set_step(-1); },
+      [](auto& p) { p.set_epoch(3); }};
+  for (const auto& change : spoil) {
+    v1::TrainProgress bad = good;
+    change(bad);
+    EXPECT_EQ(Beat(bad).status().reason(), "PROGRESS_INVALID") << bad.ShortDebugString();
+  }
+  EXPECT_EQ(One("SELECT count(*) FROM run_progress"), "1");
+
+  first_.set_step(-1);
+  EXPECT_EQ(Save(23).reason(), "STEP");
+}
+
+TEST_F(LeasesServiceTest, AnArtefactThatWasNotUploadedIsRefusedWithoutSayingWhereFilesAre) {
+  runtime::Call call;
+  v1::CompleteRequest request;
+  *request.mutable_lease() = first_.lease();
+  request.set_manifest_digest(std::string(64, 'a'));
+  v1::CompleteResponse response;
+  const Status refused = runtime::FromGrpc(stub_->Complete(&call, request, &response));
+  EXPECT_EQ(refused.reason(), "NOT_UPLOADED");
+  EXPECT_EQ(refused.message().find(folder_.string()), std::string::npos) << refused.message();
 }
 
 TEST_F(LeasesServiceTest, ACheckpointThatIsCutByItsSenderLeavesNone) {
