@@ -37,7 +37,7 @@ Result<std::string> Once(db::Tx& tx, const std::string& request_id, const std::s
     if (known[0][0].as<std::string>() != method) {
       return Status(
           Code::kInvalidArgument, "REQUEST_ID",
-          "request_id " + request_id + " was used before, for " + known[0][0].as<std::string>());
+          "request_id " + request_id + " was used before, for another request");
     }
     return pqxx::binarystring(known[0][1]).str();
   }

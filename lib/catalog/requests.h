@@ -16,8 +16,8 @@ namespace bitfoundry::catalog {
 // transaction if it is OK. Two calls at once with one id: the second waits for the first.
 //
 //   request_id  a UUID; empty: not idempotent, `make` is simply called
-//   method      which call, so that an id is not used for two
-//   errors      kInvalidArgument, REQUEST_ID: not a UUID, or used before for another method;
+//   method      which call, and of what content if that matters, so that an id is not used for two
+//   errors      kInvalidArgument, REQUEST_ID: not a UUID, or used before for another `method`;
 //               or what `make` returned
 Result<std::string> Once(db::Tx& tx, const std::string& request_id, const std::string& method,
                          const std::function<Result<std::string>()>& make);

@@ -1,7 +1,9 @@
 #include "services/labelqueue/desk.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "catalog/projects.h"
 #include "catalog/requests.h"
 #include "catalog/samples.h"
@@ -13,6 +15,15 @@ namespace {
 
 using catalog::Answer;
 using Tags = std::map<std::string, std::string>;
+
+// What is asked, the same for the same request however often it is sent and its lease renewed.
+std::string Fingerprint(const char* method, const Slip& slip, const Answer& answer,
+                        const Tags& tags) {
+  const nlohmann::json content = {
+      slip.lease.task_id, slip.annotator, answer.class_index.value_or(-1),
+      static_cast<int>(answer.refusal.value_or(catalog::Refusal{})), tags};
+  return std::string(method) + ":" + Sha256(content.dump());
+}
 
 Result<bool> HandIn(db::Tx& tx, const Slip& slip, Answer answer, const Tags& tags) {
   const auto [sample_id, surplus] = BF_TRY(catalog::Tasks(tx).HandIn(
@@ -94,10 +105,15 @@ Result<bool> Desk::Skip(const Slip& slip, catalog::Refusal reason) {
 Result<bool> Desk::Record(const Slip& slip, const char* method, const Answer& answer,
                           const Tags& tags) {
   BF_TRY(catalog::CheckAnnotator(slip.annotator));
+  if (slip.request_id.empty()) {
+    return Status(Code::kInvalidArgument, "REQUEST_ID",
+                  "request_id is missing: a UUID, the same one when the call is sent again");
+  }
   Answer signed_answer = answer;
   signed_answer.annotator = slip.annotator;
   const std::string surplus = BF_TRY(database_.Transact([&](db::Tx& tx) {
-    return catalog::Once(tx, slip.request_id, method, [&]() -> Result<std::string> {
+    const std::string what = Fingerprint(method, slip, answer, tags);
+    return catalog::Once(tx, slip.request_id, what, [&]() -> Result<std::string> {
       return std::string(BF_TRY(HandIn(tx, slip, signed_answer, tags)) ? "surplus" : "");
     });
   }));

@@ -24,7 +24,7 @@ inline constexpr size_t kMaxSamples = 1000;  // that one call may ask for by nam
 
 // Who hands in, and what for.
 struct Slip {
-  std::string request_id;  // a UUID; empty: not idempotent
+  std::string request_id;  // a UUID
   catalog::TaskLease lease;
   std::string annotator;
 };

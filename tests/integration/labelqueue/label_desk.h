@@ -1,6 +1,7 @@
 // A label desk over a real database and a store with one image.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <optional>
 
@@ -55,7 +56,7 @@ class DeskTest : public testing::LabelsTest {
 
   // A new UUID.
   static std::string NewRequest() {
-    static int serial = 0;
+    static std::atomic<int> serial = 0;
     std::string id = std::to_string(100'000'000'000 + serial++);
     return "00000000-0000-4000-8000-" + id;
   }

@@ -94,6 +94,7 @@ TEST_F(LabelServiceTest, EveryReasonToSkipIsKeptAndNoneIsAnError) {
     AddTask();
     *skip.mutable_lease() = LeaseTasks("anna").tasks(0).lease();
     skip.set_reason(reason);
+    skip.set_request_id(NewRequest());
     const auto skipped = Call(&v1::LabelQueue::Stub::SkipTask, skip);
     EXPECT_EQ(skipped.ok(), reason != v1::SKIP_REASON_UNSPECIFIED) << reason;
   }
