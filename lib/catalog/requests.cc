@@ -35,9 +35,8 @@ Result<std::string> Once(db::Tx& tx, const std::string& request_id, const std::s
   const pqxx::result known = tx.work.exec_params(kFind, request_id);
   if (!known.empty()) {
     if (known[0][0].as<std::string>() != method) {
-      return Status(
-          Code::kInvalidArgument, "REQUEST_ID",
-          "request_id " + request_id + " was used before, for another request");
+      return Status(Code::kInvalidArgument, "REQUEST_ID",
+                    "request_id " + request_id + " was used before, for another request");
     }
     return pqxx::binarystring(known[0][1]).str();
   }

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -111,10 +112,15 @@ std::string NewRequestId() {
 }
 
 Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes) {
+  const auto unreadable = [&](const std::string& why) {
+    return Status(Code::kNotFound, "FILE_UNREADABLE", path.string() + ": " + why);
+  };
+  std::error_code failed;
+  const auto found = std::filesystem::status(path, failed);
+  if (!std::filesystem::exists(found)) return unreadable(failed.message());
+  if (!std::filesystem::is_regular_file(found)) return unreadable("is not a file");
   std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file || std::filesystem::is_directory(path)) {
-    return Status(Code::kNotFound, path.string() + ": cannot be read");
-  }
+  if (!file) return unreadable(std::generic_category().message(errno));
   const auto size = static_cast<uint64_t>(file.tellg());
   if (size > limit_bytes) {
     return Status(Code::kFailedPrecondition, "FILE_TOO_LARGE",
@@ -126,6 +132,12 @@ Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_b
   file.read(bytes.data(), static_cast<std::streamsize>(size));
   if (!file) return Status(Code::kUnavailable, path.string() + ": cannot be read");
   return bytes;
+}
+
+Result<std::string> ReadText(const std::filesystem::path& path, uint64_t limit_bytes) {
+  std::string text = BF_TRY(ReadFile(path, limit_bytes));
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  return text;
 }
 
 const CLI::Validator& Utf8Text() {

@@ -80,8 +80,12 @@ void PrintTable(const std::vector<std::vector<std::string>>& rows);
 // A random UUID (version 4): the request_id of a call that creates.
 std::string NewRequestId();
 
-// A whole file. Errors: kNotFound; kFailedPrecondition above `limit_bytes`.
+// A whole file. What is none, like a pipe or a device, is not opened.
+// Errors: kNotFound, FILE_UNREADABLE, which says why; kFailedPrecondition above `limit_bytes`.
 Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes);
+
+// The same without the byte-order mark that some programs put before UTF-8.
+Result<std::string> ReadText(const std::filesystem::path& path, uint64_t limit_bytes);
 
 // For options that travel as text, which the doors would refuse without saying which it was.
 const CLI::Validator& Utf8Text();

@@ -31,6 +31,8 @@ struct AutoLabelOptions {
 
 std::string Text(const v1::AutoLabelProgress& progress) {
   std::ostringstream text;
+  if (progress.teacher().empty())
+    text << "there is no teacher for these classes, people are asked; ";
   text << progress.judged_images() << " of " << progress.images() << " images judged, "
        << progress.waiting_jobs() << " jobs wait, " << progress.dead_jobs() << " dead; "
        << progress.calls() << " calls, " << progress.cache_hits() << " from the cache, spent "
@@ -51,8 +53,8 @@ Result<int> AutoLabel(const Shell& shell, const AutoLabelOptions& options) {
   v1::StartAutoLabelResponse started;
   runtime::Call call(60s);
   BF_TRY(runtime::FromGrpc(stub->StartAutoLabel(&call, request, &started)));
-  if (!shell.json) {
-    std::printf("%ld images wait for the teacher\n", static_cast<long>(started.enqueued_images()));
+  if (!shell.json && started.enqueued_images() > 0) {
+    std::printf("%ld images more in the queue\n", static_cast<long>(started.enqueued_images()));
   }
   v1::AutoLabelProgress progress;
   const bool live = !shell.json && isatty(STDOUT_FILENO) == 1;
@@ -237,7 +239,7 @@ Result<bool> Ask(Annotator& annotator, const v1::LeasedTask& task,
   }
 }
 
-Result<int> LabelByHand(const Shell& shell, Annotator& annotator) {
+Result<int> LabelByHand(Annotator& annotator) {
   int answered = 0;
   bool more = true;
   while (more) {
@@ -246,11 +248,7 @@ Result<int> LabelByHand(const Shell& shell, Annotator& annotator) {
     more = BF_TRY(Ask(annotator, leased.tasks(0), leased));
     answered += more;
   }
-  if (shell.json) {
-    std::printf("{\"answered\":%d}\n", answered);
-  } else {
-    std::printf("\n%d answered%s\n", answered, more ? "; nothing more waits for you" : "");
-  }
+  std::printf("\n%d answered%s\n", answered, more ? "; nothing more waits for you" : "");
   return kDone;
 }
 
@@ -338,7 +336,7 @@ Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const LabelO
   return kDone;
 }
 
-Status OpenTasks(const Shell& shell, const LabelOptions& options) {
+Result<int64_t> OpenTasks(const Shell& shell, const LabelOptions& options) {
   const auto stub = v1::LabelQueue::NewStub(BF_TRY(shell.Door("labelqueue")));
   v1::OpenTasksRequest request;
   request.set_project(options.project);
@@ -346,14 +344,21 @@ Status OpenTasks(const Shell& shell, const LabelOptions& options) {
   runtime::Call call(10min);
   BF_TRY(runtime::FromGrpc(stub->OpenTasks(&call, request, &response)));
   if (!shell.json) std::printf("%ld tasks opened\n", static_cast<long>(response.opened()));
-  return Status();
+  return response.opened();
 }
 
 Result<int> LabelTasks(const Shell& shell, const LabelOptions& options) {
-  if (options.all) BF_TRY(OpenTasks(shell, options));
+  const bool by_hand = options.answers.empty();
+  if (shell.json && by_hand && !options.all) {
+    return BadUsage("label --json shows no pictures: give --answers FILE, or --all to open tasks");
+  }
+  const int64_t opened = options.all ? BF_TRY(OpenTasks(shell, options)) : 0;
+  if (shell.json && by_hand) {
+    std::printf("{\"opened\":%ld}\n", static_cast<long>(opened));
+    return kDone;
+  }
   Annotator annotator(BF_TRY(shell.Door("labelqueue")), options);
-  return options.answers.empty() ? LabelByHand(shell, annotator)
-                                 : LabelFromFile(shell, annotator, options);
+  return by_hand ? LabelByHand(annotator) : LabelFromFile(shell, annotator, options);
 }
 
 }  // namespace

@@ -5,7 +5,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "services/bitfoundry/cli.h"
 
@@ -33,6 +36,37 @@ int Report(const cli::Shell& shell, const Status& status) {
   }
   const bool usage = status.reason() == "USAGE" && shell.error_code == cli::kFailed;
   return usage ? cli::kBadUsage : shell.error_code;
+}
+
+// Letters to change, add or leave out until `a` is `b` (Levenshtein).
+size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t corner = std::exchange(row[0], i + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t change = corner + (a[i] != b[j]);
+      corner = std::exchange(row[j + 1], std::min({change, row[j] + 1, row[j + 1] + 1}));
+    }
+  }
+  return row.back();
+}
+
+// What is wrong, if it is a word where a command was meant; else `otherwise`.
+std::string Mistake(const CLI::App& app, const std::string& otherwise) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  const auto known = at->get_subcommands({});
+  const auto words = app.remaining(/*recurse=*/true);
+  const auto word = std::find_if(words.begin(), words.end(),
+                                 [](const std::string& w) { return !w.starts_with("-"); });
+  if (known.empty() || word == words.end()) return otherwise;
+  const auto nearest = *std::min_element(known.begin(), known.end(), [&](auto* a, auto* b) {
+    return Distance(*word, a->get_name()) < Distance(*word, b->get_name());
+  });
+  const std::string name = nearest->get_name();
+  const bool near = Distance(*word, name) <= 2 || name.starts_with(*word);
+  return "no command '" + *word + "'" + (near ? "; did you mean '" + name + "'?" : "");
 }
 
 }  // namespace
@@ -65,9 +99,8 @@ int main(int argc, char** argv) try {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help
     // The parser may have stopped before it came to --json.
     shell.json = std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--json"; });
-    if (shell.json) return Report(shell, {Code::kInvalidArgument, "USAGE", e.what()});
-    app.exit(e);
-    return shell.error_code == cli::kFailed ? cli::kBadUsage : shell.error_code;
+    const std::string more = shell.json ? "" : "; --help says more";
+    return Report(shell, cli::BadUsage(Mistake(app, e.what()) + more));
   }
   shell.data = std::filesystem::absolute(shell.data);
   const Result<int> done = shell.chosen();

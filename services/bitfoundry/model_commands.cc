@@ -94,7 +94,9 @@ Result<int> Train(const Shell& shell, const TrainOptions& options) {
   request.set_snapshot(options.snapshot);
   request.set_priority(options.priority);
   if (!options.recipe.empty()) {
-    request.set_recipe_json(BF_TRY(ReadFile(options.recipe, kMaxTextBytes)));
+    const Result<std::string> recipe = ReadText(options.recipe, kMaxTextBytes);
+    if (!recipe.ok()) return recipe.status().In("--recipe takes a JSON file (docs/recipes.md)");
+    request.set_recipe_json(*recipe);
   }
   if (!options.suite.empty()) request.set_suite(BF_TRY(KeepSuite(shell, options.suite)));
   const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));

@@ -57,7 +57,7 @@ Result<int> ListDead(const Shell& shell, const JobOptions& options) {
 
 Result<int> Redrive(const Shell& shell, const JobOptions& options) {
   if (options.kind.empty() == options.ids.empty()) {
-    return Status(Code::kInvalidArgument, "give either --kind or job ids");
+    return BadUsage("give either --kind or job ids");
   }
   const auto stub = v1::Jobs::NewStub(BF_TRY(shell.Door("trainer")));
   v1::RedriveJobsRequest request;
@@ -85,14 +85,16 @@ void AddOperatorCommands(CLI::App& app, Shell& shell) {
 
   CLI::App* jobs = app.add_subcommand("jobs", "Jobs that were given up");
   jobs->require_subcommand(1);
+  const CLI::IsMember kinds({"label", "describe", "train", "evaluate"});
   const auto list = std::make_shared<JobOptions>();
   Add(*jobs, shell, "list-dead", "Jobs that failed for good, and why",
       "bitfoundry jobs list-dead --kind label", list, ListDead)
-      ->add_option("--kind", list->kind, "label | describe | train | evaluate");
+      ->add_option("--kind", list->kind, "label | describe | train | evaluate")
+      ->check(kinds);
   const auto redrive = std::make_shared<JobOptions>();
   CLI::App* again = Add(*jobs, shell, "redrive", "Make dead jobs ready again, with all attempts",
                         "bitfoundry jobs redrive --kind label", redrive, Redrive);
-  again->add_option("--kind", redrive->kind, "All of this kind");
+  again->add_option("--kind", redrive->kind, "All of this kind")->check(kinds);
   again->add_option("ID", redrive->ids, "Or these jobs; cancelled ones too");
 }
 

@@ -58,7 +58,7 @@ Result<PreparedAnswer> Read(const std::vector<std::string>& names,
 }  // namespace
 
 Result<std::vector<PreparedAnswer>> ReadPreparedAnswers(const std::string& path) {
-  std::istringstream text(BF_TRY(ReadFile(path, kMaxBytes)));
+  std::istringstream text(BF_TRY(ReadText(path, kMaxBytes)));
   std::vector<std::string> names;
   std::vector<PreparedAnswer> answers;
   std::string line;

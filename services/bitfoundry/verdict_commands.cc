@@ -34,6 +34,17 @@ Status WriteWhole(const std::string& path, const std::string& bytes) {
   return Status();
 }
 
+// Whether `path` (empty: none) will take a file: known before an evaluation that may take long.
+Status CheckWritable(const std::string& path) {
+  if (path.empty()) return Status();
+  std::error_code failed;
+  const bool there = std::filesystem::exists(path, failed);
+  const bool writable = std::ofstream(path, std::ios::app).is_open();
+  if (!there && writable) std::filesystem::remove(path, failed);
+  if (writable) return Status();
+  return {Code::kInvalidArgument, "NOT_WRITABLE", path + ": cannot be written"};
+}
+
 Status SaveReport(v1::Evaluator::Stub& stub, int64_t verdict, const std::string& path) {
   v1::ReadReportRequest request;
   request.set_verdict_id(verdict);
@@ -52,11 +63,12 @@ Result<int> Show(const Shell& shell, const VerdictOptions& options, v1::Evaluato
                   "the evaluator says that it is done but gave no verdict: ask again");
   }
   const std::string form = shell.json ? "json" : options.format;
-  std::printf("%s", BF_TRY(FormatVerdict(verdict, form)).c_str());
+  const std::string text = BF_TRY(FormatVerdict(verdict, form));
   if (!options.junit.empty()) {
     BF_TRY(WriteWhole(options.junit, BF_TRY(FormatVerdict(verdict, "junit"))));
   }
   if (!options.report.empty()) BF_TRY(SaveReport(stub, verdict.verdict_id(), options.report));
+  std::printf("%s", text.c_str());
   return ExitCode(verdict.outcome());
 }
 
@@ -85,6 +97,8 @@ Result<v1::Verdict> Await(v1::Evaluator::Stub& stub, const v1::GetVerdictRequest
 }
 
 Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
+  BF_TRY(CheckWritable(options.report));
+  BF_TRY(CheckWritable(options.junit));
   v1::CreateEvaluationRequest request;
   request.set_artefact(options.artefact);
   request.set_suite_yaml(BF_TRY(ReadSuite(options.suite_file)));

@@ -79,7 +79,6 @@ class NotYetADoor {
 TEST(Usage, TheFirstCallWaitsForADoorThatIsBeingStartedAgain) {
   v1::Jobs::Service unrelated;  // a server must serve something
   for (const auto& [command, variable] : {std::pair{"ingest person /dev/null", "BF_INGESTION"},
-                                          std::pair{"label person", "BF_LABELQUEUE"},
                                           std::pair{"label person --all", "BF_LABELQUEUE"},
                                           std::pair{"snapshot person", "BF_INGESTION"}}) {
     NotYetADoor door;
@@ -94,6 +93,45 @@ TEST(Usage, TheFirstCallWaitsForADoorThatIsBeingStartedAgain) {
     EXPECT_EQ(answer.get().error["code"], "UNIMPLEMENTED") << command;
     unsetenv(variable);
   }
+}
+
+TEST(Usage, AWordThatIsNoCommandIsNamedWithTheNearestOne) {
+  for (const auto& [arguments, message] :
+       {std::pair{"evalaute 3f9a", "no command 'evalaute'; did you mean 'evaluate'?"},
+        std::pair{"jobs list", "no command 'list'; did you mean 'list-dead'?"},
+        std::pair{"bogus", "no command 'bogus'"}}) {
+    const Refusal refusal = Refused(arguments);
+    EXPECT_EQ(refusal.code, 2) << arguments;
+    EXPECT_EQ(refusal.error["message"], message) << arguments;
+  }
+}
+
+TEST(Usage, WhatDoesNotApplyIsRefused) {
+  for (const char* arguments :
+       {"ingest person / --step 5", "ingest person / --windows 5", "ingest person / --annotator a",
+        "ingest person / --video --labels /dev/null", "ingest person / --video --seed 5",
+        "jobs list-dead --kind foo", "jobs redrive --kind foo", "jobs redrive", "label person"}) {
+    const Refusal refusal = Refused(arguments);
+    EXPECT_EQ(refusal.code, 2) << arguments;
+    EXPECT_EQ(refusal.error["reason"], "USAGE") << arguments << refusal.error;
+  }
+}
+
+TEST(Usage, AReportThatCannotBeWrittenIsRefusedBeforeAnythingIsEvaluated) {
+  for (const char* option : {"--report", "--junit"}) {
+    const Refusal refusal =
+        Refused(std::string("evaluate 3f9a2b1c --suite /none ") + option + " /nonexist/report");
+    EXPECT_EQ(refusal.code, 3);
+    EXPECT_EQ(refusal.error["reason"], "NOT_WRITABLE") << refusal.error;
+  }
+}
+
+TEST(Usage, ARecipeIsAFile) {
+  const Refusal refusal = Refused("train person --recipe '{\"name\":\"a\"}'");
+  EXPECT_EQ(refusal.error["reason"], "FILE_UNREADABLE") << refusal.error;
+  EXPECT_EQ(refusal.error["message"],
+            "--recipe takes a JSON file (docs/recipes.md): {\"name\":\"a\"}: No such file or "
+            "directory");
 }
 
 TEST(Usage, AnInputShapeIsReadToItsEnd) {
