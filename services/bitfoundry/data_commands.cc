@@ -119,6 +119,7 @@ Result<v1::Capture> CaptureOf(const IngestOptions& options) {
 struct Label {
   std::string name;
   std::optional<v1::Window> window;
+  int line = 0;  // of the file, from 1
 };
 
 // "name,label" or "name,label,x,y,width,height" a line; a first line "name,..." is a heading.
@@ -127,7 +128,7 @@ struct Label {
 Result<std::multimap<std::string, Label>> ReadLabels(const std::string& path) {
   std::multimap<std::string, Label> labels;
   if (path.empty()) return labels;
-  std::istringstream text(BF_TRY(ReadFile(path, kMaxLabelsBytes)));
+  std::istringstream text(BF_TRY(ReadText(path, kMaxLabelsBytes)));
   std::string line;
   for (int number = 1; std::getline(text, line); ++number) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
@@ -135,7 +136,7 @@ Result<std::multimap<std::string, Label>> ReadLabels(const std::string& path) {
     std::istringstream fields(line);
     std::string name;
     std::string rectangle;
-    Label label;
+    Label label{.line = number};
     std::getline(fields, name, ',');
     std::getline(fields, label.name, ',');
     bool good = !name.empty() && !label.name.empty() && line.find('"') == std::string::npos;
@@ -161,21 +162,35 @@ Result<std::multimap<std::string, Label>> ReadLabels(const std::string& path) {
 }
 
 struct ImageFile {
-  fs::path path;
+  fs::path path;     // what is no file is refused when it is read
   std::string name;  // relative to the folder that was given
 };
+
+// All that is in `folder` and below but for folders and files whose name begins with a dot. Links
+// to folders are not followed. A folder that cannot be read stands for what is in it.
+void Walk(const fs::path& folder, const fs::path& given, std::vector<ImageFile>& images) {
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    if (fs::is_directory(entry->symlink_status(failed))) {
+      Walk(entry->path(), given, images);
+    } else if (entry->path().filename().string()[0] != '.') {
+      images.push_back({entry->path(), entry->path().lexically_relative(given).string()});
+    }
+  }
+  if (failed) images.push_back({folder, folder.lexically_relative(given).string()});
+}
 
 Result<std::vector<ImageFile>> FindImages(const std::vector<std::string>& paths) {
   std::vector<ImageFile> images;
   for (const std::string& path : paths) {
-    if (!fs::exists(path)) return Status(Code::kNotFound, path + ": no such file or folder");
-    if (!fs::is_directory(path)) {
+    std::error_code failed;
+    const fs::file_status found = fs::status(path, failed);
+    if (!fs::exists(found)) return Status(Code::kNotFound, path + ": no such file or folder");
+    if (fs::is_directory(found)) {
+      Walk(path, path, images);
+    } else {
       images.push_back({path, fs::path(path).filename().string()});
-      continue;
-    }
-    for (const auto& entry : fs::recursive_directory_iterator(path)) {
-      if (!entry.is_regular_file() || entry.path().filename().string()[0] == '.') continue;
-      images.push_back({entry.path(), entry.path().lexically_relative(path).string()});
     }
   }
   std::sort(images.begin(), images.end(),
@@ -189,20 +204,35 @@ struct Item {
   const Label* label;  // null: none
 };
 
+std::string Text(const std::optional<v1::Window>& window) {
+  return window.has_value() ? window->SerializeAsString() : "whole";
+}
+
 // Each file once for each of its labels, which name it as it was given or relative to its folder.
 // Says on stderr which labels name no file, and adds their count to `unused`.
-std::vector<Item> Match(const std::vector<ImageFile>& files,
-                        const std::multimap<std::string, Label>& labels, int& unused) {
+//
+// Errors: kInvalidArgument, LABELS_CONFLICT, if two say different things of one image or window.
+Result<std::vector<Item>> Match(const std::vector<ImageFile>& files,
+                                const std::multimap<std::string, Label>& labels, int& unused) {
   std::vector<Item> items;
   std::set<std::string> used;
   for (const ImageFile& file : files) {
-    const size_t before = items.size();
+    std::map<std::string, const Label*> said;  // of each window
     for (const std::string& name : std::set{file.name, file.path.lexically_normal().string()}) {
       const auto [begin, end] = labels.equal_range(name);
-      for (auto label = begin; label != end; ++label) items.push_back({&file, &label->second});
+      for (auto label = begin; label != end; ++label) {
+        const Label& other =
+            *said.try_emplace(Text(label->second.window), &label->second).first->second;
+        if (other.name == label->second.name) continue;
+        return Status(Code::kInvalidArgument, "LABELS_CONFLICT",
+                      name + ": '" + other.name + "' in line " + std::to_string(other.line) +
+                          ", '" + label->second.name + "' in line " +
+                          std::to_string(label->second.line));
+      }
       if (begin != end) used.insert(name);
     }
-    if (items.size() == before) items.push_back({&file, nullptr});
+    for (const auto& [window, label] : said) items.push_back({&file, label});
+    if (said.empty()) items.push_back({&file, nullptr});
   }
   std::string names;
   for (const auto& [name, label] : labels) {
@@ -264,8 +294,7 @@ Result<v1::IngestImagesResponse> SendBatch(v1::Ingestion::Stub& stub, const Inge
     }
     v1::Refused& refused = *unsent.add_refused();
     refused.set_name(Utf8(item.file->name));
-    refused.set_reason(written.status().reason().empty() ? "FILE_UNREADABLE"
-                                                         : written.status().reason());
+    refused.set_reason(written.status().reason());
     refused.set_message(Utf8(written.status().message()));
   }
   message.mutable_end()->set_images(sent);
@@ -281,10 +310,14 @@ void Show(const Shell& shell, const v1::IngestImagesResponse& total) {
     std::printf("%s\n", ToJson(total).c_str());
     return;
   }
-  for (const v1::Refused& refused : total.refused()) {
-    std::printf("refused %s: %s [%s]\n", refused.name().c_str(), refused.message().c_str(),
-                refused.reason().c_str());
-  }
+  const auto list = [](const char* what, const auto& images) {
+    for (const v1::Refused& image : images) {
+      std::printf("%s %s: %s [%s]\n", what, image.name().c_str(), image.message().c_str(),
+                  image.reason().c_str());
+    }
+  };
+  list("refused", total.refused());
+  list("ignored", total.ignored());
   std::printf("%d new, %d there already, %d refused\n", total.accepted(), total.duplicates(),
               total.refused_size());
 }
@@ -293,7 +326,7 @@ Result<int> IngestImages(const Shell& shell, const IngestOptions& options) {
   const auto labels = BF_TRY(ReadLabels(options.labels));
   const auto files = BF_TRY(FindImages(options.paths));
   int unused = 0;
-  const std::vector<Item> items = Match(files, labels, unused);
+  const std::vector<Item> items = BF_TRY(Match(files, labels, unused));
   const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
   v1::IngestImagesResponse total;
   for (std::span<const Item> rest(items); !rest.empty();) {
@@ -302,10 +335,11 @@ Result<int> IngestImages(const Shell& shell, const IngestOptions& options) {
     total.set_accepted(total.accepted() + response.accepted());
     total.set_duplicates(total.duplicates() + response.duplicates());
     total.mutable_refused()->MergeFrom(response.refused());
+    total.mutable_ignored()->MergeFrom(response.ignored());
     rest = rest.subspan(count);
   }
   Show(shell, total);
-  return total.refused().empty() && unused == 0 ? kDone : kFailed;
+  return total.refused().empty() && total.ignored().empty() && unused == 0 ? kDone : kFailed;
 }
 
 Result<v1::VideoStart> VideoStartOf(const IngestOptions& options) {
@@ -352,13 +386,22 @@ Result<int> IngestVideo(const Shell& shell, const IngestOptions& options) {
     }
   }
   BF_TRY(runtime::FromGrpc(stream->Finish()));
+  const bool cut = progress.frames_stated() > progress.frames_total();
   if (shell.json) {
     std::printf("%s\n", ToJson(progress).c_str());
   } else {
     std::printf("%s%d frames: %d new samples, %d there already\n", live ? "\r" : "",
                 progress.frames_done(), progress.accepted(), progress.duplicates());
+    if (cut) {
+      std::printf("taken %d of %d frames: the file ends before its header says so\n",
+                  progress.frames_total(), progress.frames_stated());
+    }
+    if (progress.ignored() > 0) {
+      std::printf("%d of those there stay in the part, session, camera and tags they had\n",
+                  progress.ignored());
+    }
   }
-  return kDone;
+  return cut || progress.ignored() > 0 ? kFailed : kDone;
 }
 
 Result<int> Ingest(const Shell& shell, const IngestOptions& options) {
@@ -397,7 +440,8 @@ void AddIngest(CLI::App& app, Shell& shell) {
   CLI::App* ingest = Add(
       app, shell, "ingest",
       "Take images (files, folders) or a video. A bad image is reported, the others are taken;\n"
-      "the same bytes twice are one sample",
+      "the same bytes twice are one sample, whose part, tags and answers stay as they are: what\n"
+      "is stated otherwise is reported. Exits with 1 if anything was refused or not as stated",
       "bitfoundry ingest person shots/ --labels shots.csv --camera gate --session monday\n"
       "  bitfoundry ingest person gate.avi --video --step 5 --windows 12 --part train --to 500",
       o, Ingest);
@@ -411,23 +455,34 @@ void AddIngest(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   ingest->add_option("--tag", o->tags, "key=value, on every sample; repeat for more")
       ->check(Utf8Text());
-  ingest->add_option("--labels", o->labels,
-                     "CSV: name,label[,x,y,width,height]; a name is a path as\n"
-                     "given to PATH, or relative to the folder given");
+  CLI::Option* labels = ingest->add_option("--labels", o->labels,
+                                           "CSV: name,label[,x,y,width,height]; a name is a path\n"
+                                           "as given to PATH, or relative to the folder given");
   ingest->add_option("--annotator", o->annotator, "Who says what --labels says")
       ->check(Utf8Text())
-      ->capture_default_str();
-  ingest->add_flag("--video", o->video, "PATH is a video; its frames are the images");
-  ingest->add_option("--from", o->from, "First frame")->capture_default_str();
-  ingest->add_option("--to", o->to, "Frame after the last; 0: the end")->capture_default_str();
-  ingest->add_option("--step", o->step, "Every n-th frame")->capture_default_str();
-  ingest->add_option("--windows", o->windows, "Square windows from each frame; 0: whole frames")
-      ->capture_default_str();
-  ingest->add_option("--min-pixels", o->min_pixels, "Side of the smallest window; 0: 64");
-  ingest->add_option("--max-pixels", o->max_pixels, "Side of the largest window; 0: 160");
+      ->capture_default_str()
+      ->needs(labels);
+  CLI::Option* video =
+      ingest->add_flag("--video", o->video, "PATH is a video; its frames are the images");
+  video->excludes(labels);
+  for (const auto& [name, value, help] :
+       {std::tuple{"--from", &o->from, "First frame"},
+        std::tuple{"--to", &o->to, "Frame after the last; 0: the end"},
+        std::tuple{"--step", &o->step, "Every n-th frame"}}) {
+    ingest->add_option(name, *value, help)->capture_default_str()->needs(video);
+  }
+  CLI::Option* windows =
+      ingest->add_option("--windows", o->windows, "Square windows from each frame; 0: whole frames")
+          ->capture_default_str()
+          ->needs(video);
+  ingest->add_option("--min-pixels", o->min_pixels, "Side of the smallest window; 0: 64")
+      ->needs(windows);
+  ingest->add_option("--max-pixels", o->max_pixels, "Side of the largest window; 0: 160")
+      ->needs(windows);
   ingest->add_option("--aimed-share", o->aimed, "Share of the windows aimed at what moves, 0 to 1")
-      ->capture_default_str();
-  ingest->add_option("--seed", o->seed, "Of the windows")->capture_default_str();
+      ->capture_default_str()
+      ->needs(windows);
+  ingest->add_option("--seed", o->seed, "Of the windows")->capture_default_str()->needs(windows);
 }
 
 }  // namespace

@@ -118,7 +118,14 @@ Status Batch::Close() {
   if (counts.ok()) {
     response_.set_accepted(response_.accepted() + counts->accepted);
     response_.set_duplicates(response_.duplicates() + counts->duplicates);
-  } else if (counts.status().code() == Code::kInvalidArgument) {
+    if (counts->ignored > 0) {
+      v1::Refused& ignored = *response_.add_ignored();
+      ignored.set_name(image_->name());
+      ignored.set_reason("STAYS");
+      ignored.set_message("was there before and stays as it is: " + counts->how);
+    }
+  } else if (counts.status().code() == Code::kInvalidArgument ||
+             counts.status().reason() == "ANSWERED_BEFORE") {
     v1::Refused& refused = *response_.add_refused();
     refused.set_name(image_->name());
     refused.set_reason(counts.status().reason());

@@ -69,6 +69,8 @@ v1::IngestVideoResponse ToMessage(const Progress& progress) {
   message.set_frames_total(progress.frames_total);
   message.set_accepted(progress.counts.accepted);
   message.set_duplicates(progress.counts.duplicates);
+  message.set_ignored(progress.counts.ignored);
+  message.set_frames_stated(progress.frames_stated);
   return message;
 }
 
@@ -143,7 +145,7 @@ grpc::Status IngestionService::IngestImages(grpc::ServerContext* context,
   if (!answer.ok()) return runtime::ToGrpc(answer.status());
   *response = *answer;
   if (batch.answered()) return grpc::Status::OK;
-  Count({answer->accepted(), answer->duplicates()});
+  Count({.accepted = answer->accepted(), .duplicates = answer->duplicates()});
   for (const v1::Refused& refused : answer->refused()) {
     refused_.Add({{"reason", refused.reason()}}).Increment();
   }

@@ -45,14 +45,15 @@ Result<catalog::Sample> MakeSample(const Capture& capture, const images::Image& 
 // it is taken, its job may have begun without `newest_sample`, so another look is asked for; the
 // teacher's detections are cached.
 Status OpenLabelJob(db::Tx& tx, int64_t project_id, const std::string& digest,
-                    int64_t newest_sample) {
+                    int64_t newest_sample, int64_t max_waiting) {
+  jobs::Queue queue(tx);
+  BF_TRY(queue.CheckRoom(kLabelJob, max_waiting));
   v1::LabelJob job;
   job.set_project_id(project_id);
   job.set_image_digest(digest);
   jobs::JobSpec spec{.kind = kLabelJob,
                      .unique_key = "label:" + std::to_string(project_id) + ":" + digest};
   BF_CHECK(google::protobuf::util::MessageToJsonString(job, &spec.payload_json).ok());
-  jobs::Queue queue(tx);
   if (BF_TRY(queue.EnqueueAll({&spec, 1})) == 1) return {};
   spec.unique_key += ":" + std::to_string(newest_sample);
   BF_TRY(queue.Enqueue(spec));
@@ -61,13 +62,43 @@ Status OpenLabelJob(db::Tx& tx, int64_t project_id, const std::string& digest,
 
 // Writes down what a person said of a sample, and what follows. Said twice is said once.
 Status AddAnswer(db::Tx& tx, const catalog::Project& project, int64_t sample_id, const Said& said) {
-  const bool added =
-      BF_TRY(catalog::Answers(tx).Add({.sample_id = sample_id,
-                                       .annotator = said.annotator,
-                                       .class_list_version = project.class_list_version,
-                                       .class_index = said.class_index}));
-  if (added) BF_TRY(labels::Settle(tx, project, sample_id));
+  catalog::Answers answers(tx);
+  if (BF_TRY(answers.Add({.sample_id = sample_id,
+                          .annotator = said.annotator,
+                          .class_list_version = project.class_list_version,
+                          .class_index = said.class_index}))) {
+    if (BF_TRY(labels::Settle(tx, project, sample_id)).has_value()) return {};
+    return labels::RequestOpinions(tx, project, sample_id, /*slots=*/1, /*priority=*/1).status();
+  }
+  for (const catalog::Answer& before : BF_TRY(answers.Of(sample_id))) {
+    if (before.annotator != said.annotator || before.class_index == said.class_index) continue;
+    return {Code::kAlreadyExists, "ANSWERED_BEFORE",
+            "'" + said.annotator + "' gave another answer before, and answers are not changed; " +
+                "another annotator may contradict it"};
+  }
   return {};
+}
+
+// What `stated` says of a sample otherwise than `there`, in words; empty: nothing.
+std::string Differences(const catalog::Sample& there, const catalog::Sample& stated) {
+  std::string text;
+  const auto compare = [&](const std::string& what, const std::string& is,
+                           const std::string& not_) {
+    if (is != not_)
+      text += (text.empty() ? "" : "; ") + what + " is '" + is + "', not '" + not_ + "'";
+  };
+  const auto name = [](catalog::Part part) {
+    return part == catalog::Part::kTest ? "test" : "train";
+  };
+  compare("part", name(there.part), name(stated.part));
+  const Capture nothing;
+  if (stated.camera != nothing.camera) compare("camera", there.camera, stated.camera);
+  if (stated.session != nothing.session) compare("session", there.session, stated.session);
+  for (const auto& [key, value] : stated.tags) {
+    const auto tag = there.tags.find(key);
+    compare("tag " + key, tag == there.tags.end() ? "" : tag->second, value);
+  }
+  return text;
 }
 
 }  // namespace
@@ -90,7 +121,6 @@ Status Check(const Capture& capture) {
 
 Result<Counts> Intake::Write(const Capture& capture, const Picture& picture) {
   const Result<Counts> counts = database_.Transact([&](db::Tx& tx) -> Result<Counts> {
-    if (!picture.said.has_value()) BF_TRY(jobs::Queue(tx).CheckRoom(kLabelJob, max_waiting_));
     catalog::Samples samples(tx);
     BF_TRY(samples.AddImage(picture.image));
     Counts added;
@@ -98,11 +128,16 @@ Result<Counts> Intake::Write(const Capture& capture, const Picture& picture) {
     for (const catalog::Sample& sample : picture.samples) {
       const auto [id, fresh] = BF_TRY(samples.Add(sample));
       ++(fresh ? added.accepted : added.duplicates);
-      if (fresh) newest = id;
+      if (fresh) {
+        newest = id;
+      } else if (auto how = Differences(BF_TRY(samples.Get(id)), sample); !how.empty()) {
+        ++added.ignored;
+        added.how = std::move(how);
+      }
       if (picture.said.has_value()) BF_TRY(AddAnswer(tx, capture.project, id, *picture.said));
     }
     if (!picture.said.has_value() && newest != 0) {
-      BF_TRY(OpenLabelJob(tx, capture.project.id, picture.image.digest, newest));
+      BF_TRY(OpenLabelJob(tx, capture.project.id, picture.image.digest, newest, max_waiting_));
     }
     return added;
   });
@@ -130,7 +165,7 @@ Result<Counts> Intake::TakeVideo(const Capture& capture, const std::string& path
                                  const std::function<Status(const Progress&)>& tell) {
   if (plan.has_value()) BF_TRY(CheckPlan(*plan));
   const Survey survey = BF_TRY(SurveyVideo(path, range));
-  Progress progress{.frames_total = survey.frames};
+  Progress progress{.frames_total = survey.frames, .frames_stated = survey.frames_stated};
   BF_TRY(ForEachFrame(path, range, [&](const Frame& frame) -> Status {
     std::vector<std::optional<Window>> windows;
     if (plan.has_value()) {
@@ -159,6 +194,7 @@ Result<Counts> Intake::TakeVideo(const Capture& capture, const std::string& path
       const Counts counts = BF_TRY(Write(capture, picture));
       progress.counts.accepted += counts.accepted;
       progress.counts.duplicates += counts.duplicates;
+      progress.counts.ignored += counts.ignored;
     }
     ++progress.frames_done;
     return tell(progress);

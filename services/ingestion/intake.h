@@ -45,28 +45,32 @@ struct Said {
 struct Counts {
   int accepted = 0;    // new samples
   int duplicates = 0;  // samples that were there already
+  int ignored = 0;     // of these: differ from what is stated of them now
+  std::string how;     // the last of them differs
 };
 
 // How far a video is.
 struct Progress {
   int frames_done = 0;
   int frames_total = 0;
+  int frames_stated = 0;  // by the file's header, in the range; 0: it states none
   Counts counts;
 };
 
 // Thread-safe.
 class Intake {
  public:
-  // max_waiting  label jobs: when so many are ready, nothing more is taken
+  // max_waiting  label jobs: when so many are ready, nothing more is taken that needs one
   Intake(db::Database& database, const blobs::Store& store, jobs::Doorbell& doorbell,
          int64_t max_waiting)
       : database_(database), store_(store), doorbell_(doorbell), max_waiting_(max_waiting) {}
 
   // Takes an image, or a window of it. What a person said becomes an answer, and such an image
-  // needs no label job.
+  // needs no label job. If people disagree, another is asked.
   //
   // Errors:
   //   kInvalidArgument    the image is bad, see images/codec.h; or WINDOW_OUTSIDE
+  //   kAlreadyExists      ANSWERED_BEFORE: the person said something else of it before
   //   kResourceExhausted  QUEUE_FULL
   //   and those of the database and the store
   Result<Counts> TakeImage(const Capture& capture, std::string_view bytes,

@@ -27,6 +27,7 @@ struct Frame {
   int index = 0;        // in the video, from 0
   int64_t time_ms = 0;  // index / frame rate; 0 where the file states no frame rate
   images::Image image;  // RGB
+  int stated = 0;       // frames of the whole video, by the file's header; 0: it states none
 };
 
 // Calls `visit` for each frame of the range, in order, until it fails.
@@ -43,7 +44,8 @@ Status ForEachFrame(const std::string& path, const FrameRange& range,
 
 // A first pass over a video: what the second needs to know.
 struct Survey {
-  int frames = 0;            // in the range
+  int frames = 0;            // in the range, decoded
+  int frames_stated = 0;     // in the range, by the file's header; 0: it states none
   images::Image background;  // quarter-size gray, see MedianBackground in windows.h
 };
 

@@ -1,6 +1,7 @@
 // The door as a client sees it: real gRPC, real Postgres, real files.
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -399,8 +400,21 @@ TEST_F(IngestionTest, NothingIsTakenWhileTooManyLabelJobsWait) {
   for (int i = 0; i < kMaxWaiting + 1; ++i) items.push_back({std::to_string(i), Png(i)});
   EXPECT_THAT(Ingest(items), StatusIs(Code::kResourceExhausted));
   EXPECT_EQ(Samples(), std::to_string(kMaxWaiting));
+  items.pop_back();
+  EXPECT_THAT(Ingest(items), IsOk()) << "they are there already and need no room";
+  EXPECT_THAT(Ingest({{"labelled.png", Png(99), "person"}}), IsOk());
+  EXPECT_THAT(Ingest({{"one more.png", Png(98)}}), StatusIs(Code::kResourceExhausted));
   Run("DELETE FROM jobs");
-  EXPECT_THAT(Ingest(items), IsOk());
+  EXPECT_THAT(Ingest({{"one more.png", Png(98)}}), IsOk());
+}
+
+TEST_F(IngestionTest, ALabelThatComesLaterEndsTheTask) {
+  ASSERT_THAT(Ingest({{"a.png", Png(1)}}), IsOk());
+  Run("INSERT INTO tasks (project_id, sample_id) SELECT project_id, id FROM samples");
+  Run("INSERT INTO task_slots (task_id, slot, project_id, priority)"
+      " SELECT id, 1, project_id, 0 FROM tasks");
+  ASSERT_THAT(Ingest({{"a.png", Png(1), "person"}}), IsOk());
+  EXPECT_EQ(One("SELECT closed_as FROM tasks"), "answered");
 }
 
 TEST_F(IngestionTest, AStreamOutOfOrderAndAnUnknownProjectAreRefused) {
@@ -569,6 +583,61 @@ TEST_F(IngestionTest, TheCommandMatchesLabelsByPathAndReportsThoseOfNoImage) {
   const auto junk =
       Cli(shots + " --labels " + Shot("../labels.csv", known + "a,person,1,2,3,4x\n"));
   EXPECT_THAT(junk.status().message(), ::testing::HasSubstr("labels.csv:3: "));
+}
+
+TEST_F(IngestionTest, LabelsThatContradictEachOtherAreRefusedBeforeAnythingIsSent) {
+  const std::string path = Shot("a.png", Png(1));
+  const std::string labels = "\xEF\xBB\xBFname,label\na.png,person\n" + path + ",no_person\n";
+  const auto code = Cli(path + " --labels " + Shot("../labels.csv", labels));
+  EXPECT_EQ(code.status().reason(), "LABELS_CONFLICT");
+  EXPECT_THAT(code.status().message(), ::testing::HasSubstr("in line 2"));
+  EXPECT_EQ(Samples(), "0");
+  EXPECT_EQ(
+      *Cli(path + " --labels " + Shot("../labels.csv", "a.png,person\n" + path + ",person\n")),
+      cli::kDone);
+}
+
+TEST_F(IngestionTest, TheCommandReportsWhatIsNoFileAndOpensNone) {
+  const std::string shots = (folder_ / "shots").string();
+  Shot("a.png", Png(1));
+  Shot("deep/b.png", Png(2));
+  std::filesystem::create_symlink("gone", shots + "/dangling.png");
+  ASSERT_EQ(mkfifo((shots + "/fifo.png").c_str(), 0600), 0);
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(*Cli(shots), cli::kFailed);
+  EXPECT_EQ(*Cli(shots + "/fifo.png"), cli::kFailed);
+  const std::string said = ::testing::internal::GetCapturedStdout();
+  EXPECT_THAT(said, ::testing::HasSubstr("refused dangling.png: " + shots +
+                                         "/dangling.png: No such file or directory"));
+  EXPECT_THAT(said, ::testing::HasSubstr("refused fifo.png: " + shots +
+                                         "/fifo.png: is not a file"
+                                         " [FILE_UNREADABLE]"));
+  EXPECT_THAT(said, ::testing::HasSubstr("2 new, 0 there already, 2 refused"));
+}
+
+TEST_F(IngestionTest, WhatIsStatedOtherwiseOfAnImageThatIsThereIsReported) {
+  Item item{"a.png", Png(1), "person", std::nullopt, {{"light", "dusk"}}};
+  ASSERT_THAT(Ingest({item}), IsOk());
+  EXPECT_EQ(Ingest({item})->ignored_size(), 0);
+
+  item.tags["light"] = "dawn";
+  const auto again = Ingest({item}, "", v1::PART_TEST);
+  ASSERT_EQ(again->ignored_size(), 1);
+  EXPECT_EQ(again->duplicates(), 1);
+  EXPECT_EQ(again->ignored(0).reason(), "STAYS");
+  EXPECT_THAT(again->ignored(0).message(),
+              ::testing::HasSubstr("part is 'train', not 'test'; tag light is 'dusk', not 'dawn'"));
+
+  item = {"a.png", Png(1), "no_person"};
+  const auto changed = Ingest({item});
+  ASSERT_EQ(changed->refused_size(), 1);
+  EXPECT_EQ(changed->refused(0).reason(), "ANSWERED_BEFORE");
+  EXPECT_EQ(One("SELECT count(*) FROM answers"), "1");
+
+  item.annotator = "ben";
+  EXPECT_EQ(Ingest({item})->refused_size(), 0);
+  EXPECT_EQ(List()->samples(0).label(), "") << "they disagree";
+  EXPECT_EQ(One("SELECT count(*) FROM task_slots WHERE state = 'open'"), "1") << "a third is asked";
 }
 
 TEST_F(IngestionTest, TheCommandCutsItsCallsByImagesHoweverManyAFileGives) {

@@ -54,6 +54,17 @@ TEST_F(VideoTest, ARangeWithoutAnEndReachesTheLastFrame) {
   EXPECT_NEAR(survey->background.pixels[0], 40 + 4 * 19, 6);  // 20 frames: every other one
 }
 
+TEST_F(VideoTest, AFileThatIsCutShortStatesMoreFramesThanItHas) {
+  EXPECT_EQ(SurveyVideo(path_, {0, 0, 1})->frames_stated, 40);
+  EXPECT_EQ(SurveyVideo(path_, {5, 31, 5})->frames_stated, 6);
+  EXPECT_EQ(SurveyVideo(path_, {5, 310, 5})->frames_stated, 7);
+  std::filesystem::resize_file(path_, std::filesystem::file_size(path_) / 2);
+  const Result<Survey> cut = SurveyVideo(path_, {0, 0, 1});
+  ASSERT_THAT(cut, IsOk());
+  EXPECT_EQ(cut->frames_stated, 40);
+  EXPECT_LT(cut->frames, 25);
+}
+
 TEST_F(VideoTest, WhatTheVisitorReturnsEndsTheWalk) {
   int seen = 0;
   const Status status = ForEachFrame(path_, {}, [&](const Frame&) {
