@@ -447,6 +447,13 @@ Result<Expression> Expression::Parse(const std::string& text, const Origin& orig
   return Parser(std::move(tokens)).Run(text);
 }
 
+bool Expression::UsesPrediction() const {
+  return std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) {
+    return node.kind == Kind::kAgree ||
+           (node.kind > Kind::kAgree && node.source == Source::kPrediction);
+  });
+}
+
 Status Expression::Check(const Vocabulary& vocabulary) const {
   const auto check = [](const Origin& at, const char* what, const std::string& name,
                         const std::vector<std::string>& known) {

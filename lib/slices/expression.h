@@ -83,6 +83,9 @@ class Expression {
   //   predictions  [columns.rows] places in columns.classes; or none: no model answered
   Selection Select(const Columns& columns, std::span<const size_t> predictions = {}) const;
 
+  // Whether different models make it pick different rows.
+  bool UsesPrediction() const;
+
   const std::string& text() const { return text_; }
 
  private:

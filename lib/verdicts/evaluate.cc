@@ -125,7 +125,7 @@ std::optional<saliency::Box> BoxOf(const snapshot::Row& row, const packed::Shape
 }
 
 // The rows that a test of saliency looks at: those of the slice that have a box, at most
-// kMaxExplained of them.
+// kMaxExplained of them, drawn by the digests of their names.
 std::vector<size_t> RowsToExplain(const Subject& subject, const DataTest& test,
                                   const Evidence& evidence, const slices::Columns& columns) {
   const slices::Expression& slice = subject.suite.slices[test.slice].expression;

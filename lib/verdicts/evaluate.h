@@ -42,8 +42,6 @@ struct Subject {
 Status CheckFit(const packed::Network& network, const packed::Provenance& provenance,
                 const snapshot::Snapshot& data);
 
-inline constexpr size_t kMaxExplained = 200;  // rows of a test of saliency, drawn by their digests
-
 struct Options {
   std::string runtime;  // what computes it, as the verdict names it
   int threads = 1;

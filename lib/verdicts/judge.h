@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,9 @@ std::vector<size_t> TestRows(const snapshot::Snapshot& data);
 // The names that those rows have.
 slices::Vocabulary VocabularyOf(const snapshot::Snapshot& data, const std::vector<size_t>& rows);
 
+// The SHA-256 over the sorted names of these of Evidence::rows, each followed by a line feed.
+std::string RowsDigest(const Evidence& evidence, std::span<const size_t> places);
+
 struct Judged {
   v1::TestResult result;
   std::vector<size_t> members;  // of the slice: places in Evidence::rows
@@ -69,7 +73,7 @@ std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence,
                           const Circumstances& circumstances);
 
 // Of the tests that block and are not waived: error before fail before inconclusive before pass.
-// An error is never waived.
+// Only fail and inconclusive can be waived; that alone is no pass.
 v1::Outcome Overall(const std::vector<Judged>& tests);
 
 }  // namespace bitfoundry::verdicts

@@ -25,19 +25,22 @@ bool NeedsPositive(Metric metric) {
 
 using Names = std::vector<std::string>;
 
-// "2026-12-01", if there is such a day.
-bool ReadDate(const std::string& text) {
-  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
-  int numbers[3] = {};
-  const size_t starts[3] = {0, 5, 8};
-  for (size_t i = 0; i < 3; ++i) {
-    const char* const end = text.data() + starts[i] + (i == 0 ? 4 : 2);
-    const auto [stop, error] = std::from_chars(text.data() + starts[i], end, numbers[i]);
-    if (error != std::errc() || stop != end) return false;
+// By these a test says of which kind it is.
+const Names kKindKeys = {"fits", "equal_on", "scan", "across", "vs"};
+
+// "2026-12-01", and there is such a day.
+bool IsDate(const std::string& text) {
+  const std::string form = "0000-00-00";
+  if (text.size() != form.size()) return false;
+  for (size_t i = 0; i < form.size(); ++i) {
+    if (form[i] == '-' ? text[i] != '-' : text[i] < '0' || text[i] > '9') return false;
   }
-  return std::chrono::year_month_day(std::chrono::year(numbers[0]),
-                                     std::chrono::month(static_cast<unsigned>(numbers[1])),
-                                     std::chrono::day(static_cast<unsigned>(numbers[2])))
+  const auto number = [&](size_t from, size_t count) {
+    return std::stoi(text.substr(from, count));
+  };
+  return std::chrono::year_month_day(std::chrono::year(number(0, 4)),
+                                     std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                     std::chrono::day(static_cast<unsigned>(number(8, 2))))
       .ok();
 }
 
@@ -63,7 +66,8 @@ class Reader {
     return Invalid(node.Mark(), message);
   }
 
-  Status CheckKeys(const YAML::Node& map, const std::string& what, const Names& known) const;
+  Status CheckKeys(const YAML::Node& map, const std::string& what, const Names& known,
+                   const Names& elsewhere = {}) const;
   Result<std::string> Text(const YAML::Node& map, const char* key) const;
   Result<double> Number(const YAML::Node& map, const char* key, double least, double most) const;
   Result<int64_t> Whole(const YAML::Node& map, const char* key, int64_t least) const;
@@ -100,22 +104,29 @@ class Reader {
   DataTest defaults_;  // what a test has that does not say otherwise
 };
 
-Status Reader::CheckKeys(const YAML::Node& map, const std::string& what, const Names& known) const {
+// `elsewhere`: keys that would be right if the rest were another.
+Status Reader::CheckKeys(const YAML::Node& map, const std::string& what, const Names& known,
+                         const Names& elsewhere) const {
   if (!map.IsMap()) return Invalid(map, what + " is a mapping, like { key: value }");
+  Names meant = known;
+  meant.insert(meant.end(), elsewhere.begin(), elsewhere.end());
   std::set<std::string> seen;
+  YAML::Node unknown;  // the first, or the first that can be put right
+  bool near = false;
   for (const auto& entry : map) {
     if (!entry.first.IsScalar()) return Invalid(entry.first, "a key is a plain word");
     const std::string& key = entry.first.Scalar();
-    if (!Contains(known, key)) {
-      // { transform: darken(0.25, 3) } is a key "3)": YAML ended the value at the comma.
-      const bool cut = key.ends_with(")");
-      return Invalid(entry.first, "unknown key '" + key + "' in " + what +
-                                      (cut ? "; inside { } a comma ends a text: quote the text"
-                                           : slices::Suggest(key, known)));
-    }
     if (!seen.insert(key).second) return Invalid(entry.first, "'" + key + "' is there twice");
+    if (near || Contains(known, key)) continue;
+    near = !slices::Nearest(key, meant).empty();
+    if (near || unknown.IsNull()) unknown.reset(entry.first);
   }
-  return Status();
+  if (unknown.IsNull()) return Status();
+  // { transform: darken(0.25, 3) } is a key "3)": YAML ended the value at the comma.
+  const bool cut = unknown.Scalar().ends_with(")");
+  return Invalid(unknown, "unknown key '" + unknown.Scalar() + "' in " + what +
+                              (cut ? "; inside { } a comma ends a text: quote the text"
+                                   : slices::Suggest(unknown.Scalar(), meant)));
 }
 
 Result<std::string> Reader::Text(const YAML::Node& map, const char* key) const {
@@ -251,6 +262,12 @@ Result<Field> Reader::ReadField(const YAML::Node& node, const Names& sources) co
     }
     return Invalid(node, "'" + text + "' is not " + wanted);
   }
+  // The other capture facts are tags under another name, and numbers: no groups.
+  const Names capture = {"meta.camera", "meta.session"};
+  if (text.starts_with("meta.") && !Contains(capture, text)) {
+    return Invalid(node, "rows go by meta.camera, meta.session or a tag, not by '" + text + "'" +
+                             slices::Suggest(text, capture));
+  }
   return Field{text, TextAt(node)};
 }
 
@@ -319,7 +336,8 @@ Status Reader::ReadTransforms(const YAML::Node& node, DataTest& test) const {
 Result<std::vector<DataTest>> Reader::ReadBound(const YAML::Node& node, DataTest test) const {
   BF_TRY(CheckKeys(node, "a test",
                    {"id", "slice", "metric", "positive", "at_least", "at_most", "min_n",
-                    "transform", "severity", "cluster"}));
+                    "transform", "severity", "cluster"},
+                   kKindKeys));
   test.slice = BF_TRY(SliceOf(node));
   BF_TRY(ReadMetric(node, test));
   BF_TRY(ReadLimit(node, test));
@@ -327,8 +345,12 @@ Result<std::vector<DataTest>> Reader::ReadBound(const YAML::Node& node, DataTest
   if (test.metric == Metric::kFlipRate && test.transforms.empty()) {
     return Invalid(node, "test '" + test.id + "' needs 'transform': what may flip the answer");
   }
-  if (test.metric == Metric::kSaliencyInBox && (!test.transforms.empty() || node["cluster"])) {
-    return Invalid(node, "saliency_in_box takes neither transform nor cluster");
+  if (test.metric == Metric::kSaliencyInBox && !test.transforms.empty()) {
+    return Invalid(node["transform"], "saliency_in_box looks at images as they are");
+  }
+  if (test.metric == Metric::kSaliencyInBox && test.min_n > kMaxExplained) {
+    return Invalid(node, "saliency_in_box looks at " + std::to_string(kMaxExplained) +
+                             " samples at most, and min_n is " + std::to_string(test.min_n));
   }
   return std::vector{std::move(test)};
 }
@@ -351,14 +373,23 @@ Result<std::vector<DataTest>> Reader::ReadRegression(const YAML::Node& node, Dat
   if (node["first_release"]) {
     test.first_release = BF_TRY(Word(node, "first_release", {"true", "false"})) == "true";
   }
+  const auto check = [&](const Slice& slice, const YAML::Node& at) {
+    return !slice.expression.UsesPrediction()
+               ? Status()
+               : Invalid(at, "the slice '" + slice.name +
+                                 "' depends on the prediction: it does not hold the same samples "
+                                 "for both models");
+  };
   if (!node["foreach"]) {
     test.slice = BF_TRY(SliceOf(node));
+    BF_TRY(check(suite_.slices[test.slice], node["slice"]));
     return std::vector{std::move(test)};
   }
   BF_TRY(Word(node, "foreach", {"slices"}));
   if (node["slice"]) return Invalid(node["slice"], "either 'slice' or 'foreach'");
   std::vector<DataTest> tests(suite_.slices.size(), test);
   for (size_t i = 0; i < tests.size(); ++i) {
+    BF_TRY(check(suite_.slices[i], node["foreach"]));
     tests[i].slice = i;
     tests[i].id += "/" + suite_.slices[i].name;
   }
@@ -370,7 +401,7 @@ Result<std::vector<DataTest>> Reader::ReadGap(const YAML::Node& node, DataTest t
       node, "a test of groups",
       {"id", "slice", "across", "metric", "positive", "max_gap", "min_n", "severity", "cluster"}));
   test.kind = Kind::kGap;
-  test.slice = BF_TRY(SliceOf(node));
+  if (node["slice"]) test.slice = BF_TRY(SliceOf(node));
   test.across = BF_TRY(ReadField(node["across"], {"tag", "meta"}));
   BF_TRY(ReadMetric(node, test));
   if (test.metric == Metric::kFlipRate || test.metric == Metric::kSaliencyInBox) {
@@ -381,8 +412,9 @@ Result<std::vector<DataTest>> Reader::ReadGap(const YAML::Node& node, DataTest t
 }
 
 Result<std::vector<DataTest>> Reader::ReadShortcut(const YAML::Node& node, DataTest test) const {
-  BF_TRY(CheckKeys(node, "a scan",
-                   {"id", "slice", "scan", "on", "positive", "max_gap", "min_n", "severity"}));
+  BF_TRY(CheckKeys(
+      node, "a scan",
+      {"id", "slice", "scan", "on", "positive", "max_gap", "min_n", "severity", "cluster"}));
   test.kind = Kind::kShortcut;
   BF_TRY(Word(node, "scan", {"shortcut"}));
   if (node["slice"]) test.slice = BF_TRY(SliceOf(node));
@@ -446,15 +478,18 @@ Result<std::vector<DataTest>> Reader::ReadTest(const YAML::Node& node) const {
 }
 
 Status Reader::ReadTests(const YAML::Node& tests) {
+  std::set<std::string> entries;
   for (const auto& node : tests) {
     for (DataTest& test : BF_TRY(ReadTest(node))) {
-      for (const DataTest& other : suite_.tests) {
-        if (other.id == test.id) {
-          return Invalid(node["id"], "two tests have the id '" + test.id + "'");
-        }
+      const bool twice = entries.contains(node["id"].Scalar());
+      if (twice || std::any_of(suite_.tests.begin(), suite_.tests.end(),
+                               [&](const DataTest& other) { return other.id == test.id; })) {
+        return Invalid(node["id"],
+                       "two tests have the id '" + (twice ? node["id"].Scalar() : test.id) + "'");
       }
       suite_.tests.push_back(std::move(test));
     }
+    entries.insert(node["id"].Scalar());
     if (suite_.tests.size() > kMaxSuiteTests) {
       return Invalid(node, "more than " + std::to_string(kMaxSuiteTests) + " tests");
     }
@@ -469,16 +504,17 @@ Status Reader::ReadTests(const YAML::Node& tests) {
 Status Reader::ReadWaivers(const YAML::Node& waivers) {
   if (!waivers) return Status();
   if (!waivers.IsSequence()) return Invalid(waivers, "'waivers' is a list");
-  Names known;
+  std::set<std::string> ids;
   for (const DataTest& test : suite_.tests) {
-    known.push_back(test.id);
-    known.push_back(test.id.substr(0, test.id.find('/')));
+    ids.insert(test.id);
+    ids.insert(test.id.substr(0, test.id.find('/')));
   }
+  const Names known(ids.begin(), ids.end());
   for (const auto& node : waivers) {
     BF_TRY(CheckKeys(node, "a waiver", {"test", "until", "by", "reason"}));
     Waiver waiver{BF_TRY(Word(node, "test", known)), BF_TRY(Text(node, "until")),
                   BF_TRY(Text(node, "by")), BF_TRY(Text(node, "reason"))};
-    if (!ReadDate(waiver.until)) {
+    if (!IsDate(waiver.until)) {
       return Invalid(node["until"],
                      "'until' is a day, like 2026-12-01, not '" + waiver.until + "'");
     }

@@ -33,6 +33,7 @@ namespace bitfoundry::verdicts {
 
 inline constexpr size_t kMaxSuiteBytes = size_t{256} << 10;
 inline constexpr size_t kMaxSuiteTests = 200;
+inline constexpr int64_t kMaxExplained = 200;  // rows of a test of saliency
 
 // What a test asks.
 enum class Kind {

@@ -86,7 +86,7 @@ Result<Transform> ParseTransform(const std::string& text) {
   if (!call) {
     const std::string comma =
         text.find('(') != std::string::npos && text.find(')') == std::string::npos
-            ? "; inside { } a comma ends the text: put quotes around it"
+            ? "; inside { } or [ ] a comma ends the text: put quotes around it"
             : slices::Suggest(text, {"none", "darken(0.25, 3)"});
     return Invalid("'" + text + "' is not a transform" + comma);
   }

@@ -19,9 +19,16 @@ bool IsFigure(const v1::TestResult& test) { return test.kind() == "fits"; }
 std::string Shown(const v1::TestResult& test) {
   if (IsFigure(test)) return Number(test.measured());
   if (test.kind() == "same_bits") return "equal to the reference, layer by layer";
-  if (test.kind() == "shortcut") {
-    return test.outcome() == v1::PASS ? "every bin is within the limit"
-                                      : "a bin is beyond the limit";
+  if (test.kind() == "shortcut" && test.outcome() == v1::PASS) {
+    return "every bin is within the limit";
+  }
+  if (test.kind() == "shortcut") {  // the bin that shows it, and the rest
+    std::string bins;
+    for (const v1::Group& group : test.groups()) {
+      bins += (bins.empty() ? "" : "; ") + std::to_string(group.successes()) + "/" +
+              std::to_string(group.n()) + " of " + group.name();
+    }
+    return bins;
   }
   const bool from_below = (test.outcome() == v1::PASS) != test.at_most();
   return from_below ? "at least " + Percent(test.lower()) : "at most " + Percent(test.upper());

@@ -252,6 +252,15 @@ TEST(Expression, SurvivesAnyText) {
   EXPECT_GT(accepted, 20);
 }
 
+TEST(Expression, KnowsWhetherTheModelDecidesWhichRowsItPicks) {
+  const auto uses = [](const char* text) { return Expression::Parse(text)->UsesPrediction(); };
+  EXPECT_TRUE(uses("label == 'x' && prediction == 'y'"));
+  EXPECT_TRUE(uses("!(prediction in ['x', 'y'])"));
+  EXPECT_TRUE(uses("label != prediction"));
+  EXPECT_FALSE(uses("label == 'x' && tag.prediction == 'y'"));
+  EXPECT_FALSE(uses("true"));
+}
+
 TEST(Nearest, FindsASlipAndLeavesStrangersAlone) {
   EXPECT_EQ(Nearest("acuracy", {"recall", "accuracy"}), "accuracy");
   EXPECT_EQ(Nearest("recal", {"recall", "accuracy"}), "recall");

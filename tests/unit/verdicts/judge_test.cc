@@ -1,53 +1,10 @@
-#include "verdicts/judge.h"
+// How tests make a verdict.
+#include "tests/unit/verdicts/judge_test.h"
 
-#include <gtest/gtest.h>
-
-#include <string>
-
-#include "base/digest.h"
-#include "tests/support/status_matchers.h"
+#include "stats/proportion.h"
 
 namespace bitfoundry::verdicts {
 namespace {
-
-// `right` of `n` samples of each group predicted as labelled; groups are told apart by tag.group.
-class JudgeTest : public ::testing::Test {
- protected:
-  JudgeTest() {
-    data_.classes = {"no_person", "person"};
-    predictions_[""] = {};
-  }
-
-  void Add(const std::string& group, int label, int n, int right) {
-    for (int i = 0; i < n; ++i) {
-      snapshot::Row row;
-      row.name = Sha256(group + std::to_string(label) + "/" + std::to_string(i));
-      row.part = snapshot::Part::kTest;
-      row.class_index = label;
-      row.posterior = 1;
-      row.tags["group"] = group;
-      data_.rows.push_back(row);
-      predictions_[""].push_back(static_cast<size_t>(i < right ? label : 1 - label));
-    }
-  }
-
-  std::vector<Judged> Run(const std::string& slices, const std::string& tests) {
-    const auto suite =
-        ParseSuite("suite: s\nversion: 1\ndefaults: { positive: person }\nslices:\n" + slices +
-                       "tests:\n" + tests,
-                   "suite.yaml");
-    EXPECT_THAT(suite, testing::IsOk());
-    if (!suite.ok()) return {};
-    return Judge(*suite, {.data = data_, .rows = TestRows(data_), .predictions = predictions_},
-                 {"2026-01-01", [](const std::string&) { return 0; }});
-  }
-  v1::TestResult One(const std::string& test, const std::string& slices = "  x: 'true'\n") {
-    return Run(slices, "  - " + test + "\n")[0].result;
-  }
-
-  snapshot::Snapshot data_;
-  std::map<std::string, std::vector<size_t>> predictions_;
-};
 
 TEST_F(JudgeTest, CountsEachMetricAsItIsDefined) {
   Add("a", 1, 100, 90);   // 90 true positives, 10 false negatives
@@ -161,6 +118,150 @@ TEST_F(JudgeTest, AddsUpOnlyWhatBlocksAndTheWorstFirst) {
   const std::string warned =
       "  - { id: w, slice: all, metric: fpr, at_most: 0.1, severity: warn }\n";
   EXPECT_EQ(overall(pass + warned), v1::PASS);
+}
+
+// ---- What labels and rows allow
+
+TEST_F(JudgeTest, RefusesALimitBeyondTheLabelsOwnError) {
+  Add("a", 1, 400, 400);
+  Add("a", 0, 600, 600);
+  for (size_t i = 0; i < 400; ++i) data_.rows[i].posterior = 0.97;
+  for (size_t i = 400; i < 1000; ++i) data_.rows[i].posterior = 0.99;
+  const auto ceiling = [&](const std::string& asks) {
+    return One("{ id: t, slice: all, metric: " + asks + " }").ceiling();
+  };
+  EXPECT_NEAR(ceiling("recall, at_least: 0.9"), 0.97, 1e-12);
+  EXPECT_NEAR(ceiling("fnr, at_most: 0.1"), 0.03, 1e-12);
+  EXPECT_NEAR(ceiling("fpr, at_most: 0.1"), 0.01, 1e-12);
+  EXPECT_NEAR(ceiling("accuracy, at_least: 0.9"), 1 - (12 + 6) / 1000.0, 1e-12);
+  // Of the 388 + 6 rows that are positive in truth, 6 are labelled other.
+  EXPECT_NEAR(ceiling("precision, at_least: 0.9"), 388.0 / 394, 1e-12);
+  EXPECT_EQ(ceiling("accuracy, at_most: 0.999"), 0);  // asks for a bad model: no ceiling
+
+  const auto beyond = One("{ id: t, slice: all, metric: recall, at_least: 0.98 }");
+  EXPECT_EQ(beyond.outcome(), v1::ERROR);
+  EXPECT_EQ(beyond.reason(),
+            "the limit is beyond 97.0 %, which is all that a perfect model reaches while 3.0 % of "
+            "these labels are expected to be wrong: ask for more opinions on them, or for less");
+  EXPECT_EQ(One("{ id: t, slice: all, metric: fpr, at_most: 0.005 }").outcome(), v1::ERROR);
+  EXPECT_EQ(One("{ id: t, slice: all, metric: recall, at_least: 0.96 }").outcome(), v1::PASS);
+}
+
+TEST_F(JudgeTest, RefusesRowsThatWereJudgedTooOften) {
+  Add("a", 1, 100, 100);
+  defaults_ = ", max_evaluations: 3";
+  const std::string test = "{ id: t, slice: all, metric: recall, at_least: 0.9 }";
+  evaluations_ = 2;
+  EXPECT_EQ(One(test).outcome(), v1::PASS);
+  EXPECT_EQ(One(test).evaluations(), 3);
+  evaluations_ = 3;
+  EXPECT_EQ(One(test).outcome(), v1::ERROR);
+  EXPECT_EQ(One(test).reason(),
+            "these rows were judged 3 times before, and max_evaluations is 3: label others");
+}
+
+TEST_F(JudgeTest, NamesRowsByTheDigestOfTheirSortedNames) {
+  Add("a", 1, 3, 3);
+  std::vector<std::string> names;
+  for (const auto& row : data_.rows) names.push_back(row.name);
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(One("{ id: t, slice: all, metric: recall, at_least: 0.5 }").rows_digest(),
+            Sha256(names[0] + "\n" + names[1] + "\n" + names[2] + "\n"));
+}
+
+// ---- Waivers
+
+TEST_F(JudgeTest, WaivesUntilADayAndNeverAnError) {
+  Add("a", 1, 100, 100);
+  Add("b", 0, 100, 60);
+  const std::string tests =
+      "  - { id: p, slice: all, metric: recall, at_least: 0.9 }\n"
+      "  - { id: f, slice: all, metric: fpr, at_most: 0.1 }\n";
+  const std::string waiver =
+      "waivers:\n  - { test: f, until: 2026-01-31, by: A. Person, reason: known }\n";
+  date_ = "2026-01-31";
+  const auto waived = Run("  x: 'true'\n", tests + waiver);
+  EXPECT_EQ(waived[1].result.outcome(), v1::FAIL);  // it is still said
+  EXPECT_EQ(waived[1].result.waived_by(), "A. Person");
+  EXPECT_EQ(waived[1].result.waived_until(), "2026-01-31");
+  EXPECT_EQ(waived[1].result.waiver_reason(), "known");
+  EXPECT_EQ(waived[0].result.waived_by(), "");
+  EXPECT_EQ(Overall(waived), v1::PASS);
+
+  date_ = "2026-02-01";
+  EXPECT_EQ(Overall(Run("  x: 'true'\n", tests + waiver)), v1::FAIL);
+
+  date_ = "2026-01-01";
+  const std::string error = "  - { id: f, slice: all, metric: fpr, at_most: 0.1, min_n: 101 }\n";
+  const auto refused =
+      Run("  x: 'true'\n",
+          "  - { id: p, slice: all, metric: recall, at_least: 0.9 }\n" + error + waiver);
+  EXPECT_EQ(Overall(refused), v1::ERROR);
+  EXPECT_EQ(refused[1].result.waived_by(), "");
+  // What is waived proves nothing: with nothing else that blocks, nothing was shown.
+  EXPECT_EQ(Overall(Run("  x: 'true'\n",
+                        "  - { id: f, slice: all, metric: fpr, at_most: 0.1 }\n" + waiver)),
+            v1::ERROR);
+}
+
+TEST_F(JudgeTest, WaivesAllTestsOfAnEntryOrOne) {
+  Add("a", 1, 100, 90);
+  baseline_ = std::vector<size_t>(100, 1);
+  const std::string tests =
+      "  - { id: n, foreach: slices, vs: shipped, metric: accuracy, max_loss: 0 }\n";
+  const auto by = [&](const std::string& test) {
+    const auto judged = Run("  x: 'true'\n", tests + "waivers: [{ test: " + test +
+                                                 ", until: 2026-01-31, by: A, reason: b }]\n");
+    return judged[0].result.waived_by() + "," + judged[1].result.waived_by();
+  };
+  EXPECT_EQ(by("n"), "A,A");
+  EXPECT_EQ(by("n/x"), ",A");
+}
+
+// ---- Many tests
+
+std::string Repeated(int times, const std::string& metric) {
+  std::string tests;
+  for (int i = 0; i < times; ++i) {
+    tests += "  - { id: t" + std::to_string(i) + ", slice: all, metric: " + metric + " }\n";
+  }
+  return tests;
+}
+
+TEST_F(JudgeTest, TakesAnAlarmAmongManyTestsForChance) {
+  Add("a", 1, 200, 184);  // p = 0.044 against 0.95
+  const std::string alarm = "  - { id: a, slice: all, metric: recall, at_least: 0.95 }\n";
+  EXPECT_EQ(Run("  x: 'true'\n", alarm)[0].result.outcome(), v1::FAIL);
+  const auto one = Run("  x: 'true'\n", alarm + Repeated(19, "recall, at_least: 0.93"))[0].result;
+  EXPECT_EQ(one.outcome(), v1::INCONCLUSIVE);
+  const int32_t needed = one.labels_needed();
+  EXPECT_EQ(one.reason(),
+            "alone this would be an alarm, among 20 tests one like it may be chance; at the "
+            "observed rate, " +
+                std::to_string(needed) + " more samples labelled 'person' would settle it");
+  // At that size it is an alarm whatever the other tests show.
+  const auto p_of = [](int64_t n) {
+    return stats::TestRate({n, n * 184 / 200}, stats::Side::kAtLeast, 0.95).broken;
+  };
+  EXPECT_LE(p_of(200 + needed), 0.05 / 20);
+  EXPECT_GT(p_of(200 + needed * 8 / 10), 0.05 / 20);
+}
+
+TEST_F(JudgeTest, NeedsNoCorrectionToShip) {
+  Add("a", 1, 59, 59);  // proves 95 %, and not more
+  for (const Judged& test : Run("  x: 'true'\n", Repeated(20, "recall, at_least: 0.95"))) {
+    EXPECT_EQ(test.result.outcome(), v1::PASS);
+  }
+}
+
+TEST_F(JudgeTest, CountsFiguresThatNothingIsLeftToChanceInOutOfTheFamily) {
+  Add("a", 1, 200, 184);
+  cores_[emulate::Core::kM4].figures = {{Figure::kFlashBytes, 1}};
+  std::string tests = "  - { id: a, slice: all, metric: recall, at_least: 0.95 }\n";
+  for (int i = 0; i < 19; ++i) {
+    tests += "  - { id: f" + std::to_string(i) + ", on: m4, fits: { flash_bytes: 2 } }\n";
+  }
+  EXPECT_EQ(Run("  x: 'true'\n", tests)[0].result.outcome(), v1::FAIL);
 }
 
 }  // namespace
