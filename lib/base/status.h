@@ -119,6 +119,8 @@ T ValueOf(Result<T>&& r) {
 // The value of `expr`; or leaves the function with its error. Only as a whole statement:
 //   BF_TRY(queue.Complete(lease));
 //   const Model model = BF_TRY(Decode(bytes));
+// and not behind another value in { }: of an object that is left half built, GCC and clang leak
+// what there is of it (tests/tidy looks).
 #define BF_TRY(...) BF_TRY_NAMED(__COUNTER__, __VA_ARGS__)
 #define BF_TRY_NAMED(...) BF_TRY_PASTED(__VA_ARGS__)
 #define BF_TRY_PASTED(number, ...) BF_TRY_AS(bf_try_##number, __VA_ARGS__)  // one may hold another

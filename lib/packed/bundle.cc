@@ -243,7 +243,8 @@ Result<std::vector<File>> MakeBundle(std::span<const uint8_t> model,
   }
   std::vector<File> files;
   files.push_back({kModelName, std::string(model.begin(), model.end())});
-  files.push_back({kGoldenName, BF_TRY(MakeGolden(network, golden))});
+  std::string replay = BF_TRY(MakeGolden(network, golden));
+  files.push_back({kGoldenName, std::move(replay)});
   Result<Firmware> firmware = FirmwareOf(network, provenance.classes);
   if (!firmware.ok() && firmware.status().reason() != "DOES_NOT_FIT") return firmware.status();
   files.push_back({"report.json", ReportJson(layers, model.size(), firmware).dump(2) + "\n"});

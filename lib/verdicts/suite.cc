@@ -512,8 +512,11 @@ Status Reader::ReadWaivers(const YAML::Node& waivers) {
   const Names known(ids.begin(), ids.end());
   for (const auto& node : waivers) {
     BF_TRY(CheckKeys(node, "a waiver", {"test", "until", "by", "reason"}));
-    Waiver waiver{BF_TRY(Word(node, "test", known)), BF_TRY(Text(node, "until")),
-                  BF_TRY(Text(node, "by")), BF_TRY(Text(node, "reason"))};
+    Waiver waiver;
+    waiver.test = BF_TRY(Word(node, "test", known));
+    waiver.until = BF_TRY(Text(node, "until"));
+    waiver.by = BF_TRY(Text(node, "by"));
+    waiver.reason = BF_TRY(Text(node, "reason"));
     if (!IsDate(waiver.until)) {
       return Invalid(node["until"],
                      "'until' is a day, like 2026-12-01, not '" + waiver.until + "'");

@@ -60,10 +60,12 @@ Result<int64_t> Desk::Start(const std::string& name, int64_t max_calls, int64_t 
 Result<Desk::Progress> Desk::GetProgress(const std::string& name) {
   return database_.Transact([&](db::Tx& tx) -> Result<Progress> {
     const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(name));
-    return Progress{.counts = BF_TRY(catalog::GetTeacherProgress(tx, project.id)),
-                    .spent = BF_TRY(catalog::TeacherBudget(tx).Total(project.id)),
-                    .classes = project.classes,
-                    .teacher = TeacherKnows(project) ? teacher_ : ""};
+    Progress progress;
+    progress.counts = BF_TRY(catalog::GetTeacherProgress(tx, project.id));
+    progress.spent = BF_TRY(catalog::TeacherBudget(tx).Total(project.id));
+    progress.classes = project.classes;
+    progress.teacher = TeacherKnows(project) ? teacher_ : "";
+    return progress;
   });
 }
 

@@ -219,7 +219,8 @@ Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_to
 
 Result<jobs::Write> Labeller::Describe(const jobs::Lease& lease, const std::stop_token& stop) {
   const auto job = BF_TRY(Parse<v1::DescribeJob>(lease));
-  const catalog::Eye eye{teacher_->model(), BF_TRY(teacher_->AwaitVersion(stop)), kRule};
+  const std::string version = BF_TRY(teacher_->AwaitVersion(stop));
+  const catalog::Eye eye{teacher_->model(), version, kRule};
 
   std::vector<catalog::Sample> samples;
   std::map<std::string, std::vector<Box>> boxes;

@@ -225,7 +225,8 @@ Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
   BF_TRY(runtime::FromGrpc(stub->GetArtefact(&call, request, &artefact)));
   std::vector<packed::File> files;
   for (const v1::ArtefactFile& file : artefact.files()) {
-    files.push_back({file.name(), BF_TRY(Fetch(*stub, artefact.digest(), file))});
+    std::string bytes = BF_TRY(Fetch(*stub, artefact.digest(), file));
+    files.push_back({file.name(), std::move(bytes)});
   }
   BF_TRY(WriteFiles(shell, options.folder, files));
   if (options.flash_bytes > 0) {

@@ -110,11 +110,12 @@ Result<v1::Snapshot> Freeze(db::Database& database, const blobs::Store& store,
                       std::to_string(summary.unlabelled_samples()) + " wait for a label");
   }
   const snapshot::Encoded encoded = BF_TRY(snapshot::Encode(BF_TRY(Build(content, store))));
-  catalog::Snapshot row{.digest = BF_TRY(store.Put(encoded.rows)),
-                        .pixels_digest = BF_TRY(store.Put(encoded.pixels)),
-                        .project_id = content.project.id,
-                        .project = content.project.name,
-                        .class_list_version = content.project.class_list_version};
+  catalog::Snapshot row;
+  row.digest = BF_TRY(store.Put(encoded.rows));
+  row.pixels_digest = BF_TRY(store.Put(encoded.pixels));
+  row.project_id = content.project.id;
+  row.project = content.project.name;
+  row.class_list_version = content.project.class_list_version;
   BF_CHECK(row.digest == encoded.digest);
   BF_CHECK(google::protobuf::util::MessageToJsonString(summary, &row.summary_json).ok());
   return database.Transact([&](db::Tx& tx) -> Result<v1::Snapshot> {

@@ -150,8 +150,10 @@ Result<Desk::Listing> Desk::List(const std::string& project, bool open_only, int
   return database_.Transact([&](db::Tx& tx) -> Result<Listing> {
     const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(project));
     catalog::Tasks tasks(tx);
-    return Listing{BF_TRY(tasks.List(found.id, open_only, after, limit)),
-                   BF_TRY(tasks.CountOpen(found.id))};
+    Listing listing;
+    listing.tasks = BF_TRY(tasks.List(found.id, open_only, after, limit));
+    listing.open_tasks = BF_TRY(tasks.CountOpen(found.id));
+    return listing;
   });
 }
 

@@ -20,7 +20,8 @@ Result<catalog::Artefact> ReadBundle(const blobs::Store& store, const std::strin
   catalog::Artefact artefact{.digest = digest, .snapshot = manifest.provenance.snapshot};
   std::vector<packed::File> files;
   for (const packed::ManifestFile& file : manifest.files) {
-    files.push_back({file.name, BF_TRY(store.Get(file.digest, kMaxFileBytes))});
+    std::string bytes = BF_TRY(store.Get(file.digest, kMaxFileBytes));
+    files.push_back({file.name, std::move(bytes)});
     artefact.files.push_back({file.name, file.digest, file.bytes});
     if (file.name == "model.bnn") artefact.model_bytes = file.bytes;
   }

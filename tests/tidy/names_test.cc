@@ -70,6 +70,23 @@ TEST(Names, AnOptionMeansOneThing) {
   EXPECT_GE(names.size(), 10U);
 }
 
+// An object that BF_TRY leaves half built is leaked: { a, BF_TRY(b) }.
+TEST(Names, BracesHoldNoBfTryBehindAnotherValue) {
+  const std::regex half_built(R"(\{[^{};]*,\s*(\.\w+\s*=\s*)?BF_TRY\()");
+  const std::regex in_a_body(R"(\{\s*(return|if|for|BF_TRY)\b)");
+  for (const File& file : Tree()) {
+    if (!file.path.ends_with(".cc") && !file.path.ends_with(".h")) continue;
+    std::string text;
+    for (const std::string& line : file.lines) {
+      if (line.find("//") == std::string::npos && !line.empty()) text += line + "\n";
+    }
+    for (std::sregex_iterator it(text.begin(), text.end(), half_built), end; it != end; ++it) {
+      const std::string found = it->str();
+      EXPECT_TRUE(std::regex_search(found, in_a_body)) << file.path << ": " << found;
+    }
+  }
+}
+
 TEST(Names, SayWhatAFileIsFor) {
   const std::regex vague("(^|[_/-])(utils?|manager|common|helpers?|misc)([_./-]|$)");
   for (const File& file : Tree()) {
