@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <system_error>
 
 namespace bitfoundry::cli {
@@ -57,8 +58,8 @@ class Socket {
   int fd_;
 };
 
-// The port bound, or 0 if `port` (0: any) is not free on loopback.
-uint16_t FreePort(uint16_t port) {
+// True if nobody listens at it on loopback.
+bool IsFree(uint16_t port) {
   const Socket probe(AF_INET);
   const int reuse = 1;  // a port in TIME_WAIT is free: the services bind it with this, too
   setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
@@ -66,21 +67,31 @@ uint16_t FreePort(uint16_t port) {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
-  socklen_t size = sizeof address;
-  auto* where = reinterpret_cast<sockaddr*>(&address);
-  if (bind(probe.fd(), where, size) != 0 || getsockname(probe.fd(), where, &size) != 0) return 0;
-  return ntohs(address.sin_port);
+  return port != 0 &&
+         bind(probe.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
-// "127.0.0.1:port", the one of before if it is free.
-std::string FreeAddress(const std::string& before) {
-  uint16_t port = 0;
-  if (const size_t colon = before.rfind(':'); colon != std::string::npos) {
-    port = FreePort(static_cast<uint16_t>(std::atoi(before.c_str() + colon + 1)));
+// Free ports, each given once. Below those that Linux gives to connections (32768 and up), one of
+// which would be taken now and then before its service listens.
+class Ports {
+ public:
+  // "127.0.0.1:port", the one of `before` if it is free.
+  std::string Address(const std::string& before) {
+    const size_t colon = before.rfind(':');
+    const int old = colon == std::string::npos ? 0 : std::atoi(before.c_str() + colon + 1);
+    if (IsFree(static_cast<uint16_t>(old))) return "127.0.0.1:" + std::to_string(old);
+    for (int tries = 0; tries < kCount; ++tries) {
+      const int port = kFirst + next_++ % kCount;
+      if (IsFree(static_cast<uint16_t>(port))) return "127.0.0.1:" + std::to_string(port);
+    }
+    return "127.0.0.1:0";
   }
-  if (port == 0) port = FreePort(0);
-  return "127.0.0.1:" + std::to_string(port);
-}
+
+ private:
+  static constexpr int kFirst = 20'000, kCount = 12'000;
+
+  int next_ = static_cast<int>(std::random_device()() % kCount);
+};
 
 bool AcceptsOn(const fs::path& socket_path) {
   const Socket probe(AF_UNIX);
@@ -207,14 +218,8 @@ Result<Planned> PlanRedis(const fs::path& data) {
   return redis;
 }
 
-std::string BeforeOr(const RunFile& before, const std::string& name,
-                     std::string RunEntry::*address) {
-  const RunEntry* entry = before.Find(name);
-  return FreeAddress(entry == nullptr ? "" : entry->*address);
-}
-
 Planned PlanService(const Service& service, const fs::path& program, const fs::path& data,
-                    const RunFile& before) {
+                    const RunFile& before, Ports& ports) {
   Planned planned;
   planned.name = service.name;
   planned.stage = service.stage;
@@ -224,8 +229,9 @@ Planned PlanService(const Service& service, const fs::path& program, const fs::p
     planned.is_ready = [](const ProcessId&, auto age) { return age > kSurvival; };
     return planned;
   }
-  planned.listen = BeforeOr(before, planned.name, &RunEntry::listen);
-  planned.metrics = BeforeOr(before, planned.name, &RunEntry::metrics);
+  const RunEntry* entry = before.Find(planned.name);
+  planned.listen = ports.Address(entry == nullptr ? "" : entry->listen);
+  planned.metrics = ports.Address(entry == nullptr ? "" : entry->metrics);
   const fs::path ready = data / "ready" / planned.name;
   planned.command.arguments.insert(planned.command.arguments.end(),
                                    {"--listen=" + planned.listen, "--metrics=" + planned.metrics,
@@ -240,11 +246,12 @@ Planned PlanService(const Service& service, const fs::path& program, const fs::p
 
 void PlanServices(const Choices& choices, const RunFile& before, Plan& plan) {
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
+  Ports ports;
   for (const Service& service : kServices) {
     const fs::path program = here / service.name;
     const bool is_teacher = std::string(service.name) == "bf-teacher";
     if (!fs::exists(program) || (is_teacher && choices.teacher_model.empty())) continue;
-    plan.processes.push_back(PlanService(service, program, plan.data, before));
+    plan.processes.push_back(PlanService(service, program, plan.data, before, ports));
     if (is_teacher) {
       plan.processes.back().command.arguments.push_back("--model=" + choices.teacher_model);
     }

@@ -125,6 +125,8 @@ TEST_F(SupervisorTest, WhatDiesInAnOutageOfPostgresIsTriedUntilItIsOver) {
   const auto queue = [&] { return *ReadRunFile(data)->Find("bf-labelqueue"); };
   ASSERT_EQ(Cli(programs, data, "up --detach"), 0) << Said();
   EXPECT_EQ(Cli(programs, data, "status"), 0) << Said();
+  EXPECT_LT(std::stoi(queue().listen.substr(queue().listen.rfind(':') + 1)), 32768)
+      << "a port that somebody's connection may have while it is down";
 
   ASSERT_EQ(Cli("down"), 0) << Said();
   kill(queue().id.pid, SIGKILL);
