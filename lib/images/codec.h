@@ -56,4 +56,10 @@ Result<Image> Decode(std::string_view bytes, const Limits& limits = {});
 // be named by the digest of its PNG.
 std::string EncodePng(const Image& image);
 
+// `image` as a baseline JPEG, colours at half the resolution (4:2:0), by the integer DCT: with one
+// version of libjpeg-turbo the same bytes everywhere, as its SIMD computes the bits of its C.
+//
+//   quality  1 to 100
+std::string EncodeJpeg(const Image& image, int quality);
+
 }  // namespace bitfoundry::images

@@ -5,11 +5,13 @@
 #include "images/formats.h"
 
 namespace bitfoundry::images::internal {
-namespace {
 
 struct Destroy {
   void operator()(void* handle) const { tjDestroy(handle); }
 };
+
+namespace {
+
 using Decompressor = std::unique_ptr<void, Destroy>;
 
 // What libjpeg said last. It knows no offsets, but it names the check.
@@ -76,3 +78,23 @@ Result<Image> DecodeJpeg(std::string_view bytes, const Header& header) {
 }
 
 }  // namespace bitfoundry::images::internal
+
+namespace bitfoundry::images {
+
+std::string EncodeJpeg(const Image& image, int quality) {
+  BF_CHECK(quality >= 1 && quality <= 100 && (image.channels == 1 || image.channels == 3));
+  const std::unique_ptr<void, internal::Destroy> jpeg(tjInitCompress());
+  BF_CHECK(jpeg != nullptr);
+  const bool gray = image.channels == 1;
+  const int subsampling = gray ? TJSAMP_GRAY : TJSAMP_420;
+  std::string bytes(tjBufSize(image.width, image.height, subsampling), '\0');
+  auto* out = reinterpret_cast<unsigned char*>(bytes.data());
+  size_t size = bytes.size();
+  BF_CHECK(tjCompress2(jpeg.get(), image.pixels.data(), image.width, /*pitch=*/0, image.height,
+                       gray ? TJPF_GRAY : TJPF_RGB, &out, &size, subsampling, quality,
+                       TJFLAG_ACCURATEDCT | TJFLAG_NOREALLOC) == 0);
+  bytes.resize(size);
+  return bytes;
+}
+
+}  // namespace bitfoundry::images

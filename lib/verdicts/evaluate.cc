@@ -48,7 +48,7 @@ Result<std::vector<size_t>> Predict(const packed::Network& network, const Eviden
       images.clear();
       for (size_t i = first; i < first + count; ++i) {
         const size_t row = evidence.rows[i];
-        const auto image = Apply(transform, evidence.data.rows[row].name, evidence.data.Image(row));
+        const auto image = Apply(transform, evidence.data, row);
         images.insert(images.end(), image.begin(), image.end());
       }
       logits.resize(count * classes);

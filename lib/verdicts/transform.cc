@@ -1,37 +1,51 @@
 #include "verdicts/transform.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <optional>
+#include <span>
 
 #include "base/digest.h"
+#include "images/codec.h"
 #include "slices/nearest.h"
 
 namespace bitfoundry::verdicts {
 namespace {
 
-constexpr uint32_t kOne = 1 << 16;  // of gain and noise
-constexpr size_t kMaxText = 200;    // of ParseTransform
+using Kind = Transform::Kind;
 
-// splitmix64 (Steele, Lea and Flood, OOPSLA 2014): a short generator with a 64-bit state.
-uint64_t NextRandom(uint64_t& state) {
-  uint64_t z = (state += 0x9E3779B97F4A7C15U);
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
-  return z ^ (z >> 31);
-}
+constexpr int64_t kOne = 1 << 16;  // of the numbers of a transform
+constexpr size_t kMaxText = 200;   // of ParseTransform
 
-// Approximately normal, mean 0, standard deviation kOne.
-int64_t NextNoise(uint64_t& state) {
-  int64_t sum = -6 * int64_t{kOne - 1};
-  for (int i = 0; i < 3; ++i) {
-    const uint64_t random = NextRandom(state);
-    for (int shift = 0; shift < 64; shift += 16) {
-      sum += static_cast<int64_t>((random >> shift) & 0xFFFF);
-    }
-  }
-  return sum;
+// ---- Reading
+
+struct Number {
+  const char* name;
+  double least;
+  double most;
+  bool whole = false;
+};
+
+struct Form {
+  Kind kind;
+  std::string name;
+  std::string example;
+  std::vector<Number> numbers;
+};
+
+const std::vector<Form>& Forms() {
+  static const std::vector<Form> kForms = {
+      {Kind::kDarken, "darken", "darken(0.25, 3)", {{"gain", 0.01, 1}, {"noise", 0, 64}}},
+      {Kind::kGamma, "gamma", "gamma(0.6)", {{"exponent", 0.1, 10}}},
+      {Kind::kShift, "shift", "shift(4, 0)", {{"dx", -64, 64, true}, {"dy", -64, 64, true}}},
+      {Kind::kBlur, "blur", "blur(1.5)", {{"sigma", 0.3, 8}}},
+      {Kind::kNoise, "noise", "noise(8)", {{"sd", 0.1, 64}}},
+      {Kind::kJpeg, "jpeg", "jpeg(50)", {{"quality", 1, 100, true}}}};
+  return kForms;
 }
 
 Status Invalid(const std::string& message) {
@@ -39,7 +53,14 @@ Status Invalid(const std::string& message) {
 }
 
 struct Call {
-  std::string name, first, second;
+  std::string name;
+  std::vector<std::string> numbers;
+
+  std::string ToString() const {
+    std::string text = name + "(";
+    for (size_t i = 0; i < numbers.size(); ++i) text += (i == 0 ? "" : ",") + numbers[i];
+    return text + ")";
+  }
 };
 
 // "name(1.5, 2)", blanks allowed between all of its parts.
@@ -62,17 +83,161 @@ std::optional<Call> ReadCall(std::string_view text) {
     return there;
   };
   const auto is_word = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
-  const auto is_number = [](unsigned char c) { return std::isdigit(c) || c == '.'; };
+  const auto is_number = [](unsigned char c) { return std::isdigit(c) || c == '.' || c == '-'; };
   Call call;
   call.name = take(is_word);
   if (call.name.empty() || !expect('(')) return std::nullopt;
-  call.first = take(is_number);
-  if (call.first.empty() || !expect(',')) return std::nullopt;
-  call.second = take(is_number);
-  if (call.second.empty() || !expect(')')) return std::nullopt;
+  do {
+    call.numbers.push_back(take(is_number));
+    if (call.numbers.back().empty()) return std::nullopt;
+  } while (expect(','));
+  if (!expect(')')) return std::nullopt;
   skip_blanks();
   if (!text.empty()) return std::nullopt;
   return call;
+}
+
+// In 1/65536.
+Result<int64_t> ReadNumber(const std::string& text, const Number& number, const std::string& of) {
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool read = error == std::errc() && stop == text.data() + text.size();
+  if (read && value >= number.least && value <= number.most &&
+      (!number.whole || value == std::floor(value))) {
+    return std::llround(value * static_cast<double>(kOne));
+  }
+  std::array<char, 80> range{};
+  std::snprintf(range.data(), range.size(), "%s %g to %g",
+                number.whole ? "a whole number from" : "from", number.least, number.most);
+  return Invalid(std::string("the ") + number.name + " of " + of + " is " + range.data() +
+                 ", not " + text);
+}
+
+// ---- Powers, in integers
+
+// log2(n) in 1/2^32, to 2^-29: each squaring of a number in [1, 2) yields a digit. n >= 1.
+uint64_t Log2(uint32_t n) {
+  const int whole = std::bit_width(n) - 1;
+  uint64_t x = uint64_t{n} << (31 - whole);  // in 1/2^31
+  auto log = static_cast<uint64_t>(whole);
+  for (int digit = 0; digit < 32; ++digit) {
+    x = (x * x) >> 31;
+    const uint64_t two_or_more = x >> 32;
+    x >>= two_or_more;
+    log = 2 * log + two_or_more;
+  }
+  return log;
+}
+
+// most / 2^halvings, rounded; halvings in 1/2^32. That is the largest n for which
+// log2(n - 1/2) <= log2(most) - halvings.
+uint32_t Halved(uint32_t most, uint64_t halvings) {
+  const uint64_t log = Log2(2 * most);
+  uint32_t least = 0;
+  while (least < most) {
+    const uint32_t n = (least + most + 1) / 2;
+    const bool within = Log2(2 * n - 1) + halvings <= log;
+    (within ? least : most) = within ? n : n - 1;
+  }
+  return least;
+}
+
+std::vector<uint32_t> GammaTable(int64_t exponent) {
+  std::vector<uint32_t> table = {0};
+  for (uint32_t level = 1; level < 256; ++level) {
+    const uint64_t halvings = Log2(255) - Log2(level);
+    table.push_back(Halved(255, halvings * static_cast<uint64_t>(exponent) / kOne));
+  }
+  return table;
+}
+
+// exp(-i^2 / (2 sigma^2)) in 1/4096, as far as it is not 0.
+std::vector<uint32_t> BlurTable(int64_t sigma) {
+  constexpr uint64_t kLog2OfE = 6'196'328'019;                // in 1/2^32
+  const auto s = static_cast<uint64_t>((sigma + 128) / 256);  // sigma in 1/256
+  std::vector<uint32_t> table;
+  for (uint64_t i = 0; table.empty() || table.back() > 0; ++i) {
+    table.push_back(Halved(4096, i * i * kLog2OfE * 32768 / (s * s)));
+  }
+  table.pop_back();
+  return table;
+}
+
+// ---- Applying
+
+// splitmix64 (Steele, Lea and Flood, OOPSLA 2014): a short generator with a 64-bit state.
+uint64_t NextRandom(uint64_t& state) {
+  uint64_t z = (state += 0x9E3779B97F4A7C15U);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+  return z ^ (z >> 31);
+}
+
+// Approximately normal, mean 0, standard deviation kOne: the sum of twelve uniform numbers has a
+// standard deviation of one range and is as normal as 8 bits can tell.
+int64_t NextNoise(uint64_t& state) {
+  int64_t sum = -6 * (kOne - 1);
+  for (int i = 0; i < 3; ++i) {
+    const uint64_t random = NextRandom(state);
+    for (int shift = 0; shift < 64; shift += 16) {
+      sum += static_cast<int64_t>((random >> shift) & 0xFFFF);
+    }
+  }
+  return sum;
+}
+
+void Darken(int64_t gain, int64_t noise, std::string_view name, images::Image& image) {
+  uint64_t state = std::stoull(Sha256(name).substr(0, 16), nullptr, 16);
+  for (uint8_t& value : image.pixels) {
+    const int64_t scaled = value * gain + NextNoise(state) * noise / kOne;
+    value = static_cast<uint8_t>(std::clamp<int64_t>((scaled + kOne / 2) >> 16, 0, 255));
+  }
+}
+
+// Places in the pixels of an image; those beyond an edge are on it.
+size_t At(const images::Image& image, int x, int y, int channel) {
+  const int column = std::clamp(x, 0, image.width - 1);
+  const int row = std::clamp(y, 0, image.height - 1);
+  return static_cast<size_t>((row * image.width + column) * image.channels + channel);
+}
+
+template <typename Visit>
+void ForEachValue(const images::Image& image, const Visit& visit) {
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x) {
+      for (int c = 0; c < image.channels; ++c) visit(x, y, c);
+    }
+  }
+}
+
+images::Image Shift(int dx, int dy, const images::Image& image) {
+  images::Image out = image;
+  ForEachValue(image, [&](int x, int y, int c) {
+    out.pixels[At(image, x, y, c)] = image.pixels[At(image, x - dx, y - dy, c)];
+  });
+  return out;
+}
+
+// First along the rows, then along the columns, and rounded once.
+void Blur(std::span<const uint32_t> weights, images::Image& image) {
+  const auto reach = static_cast<int>(weights.size()) - 1;
+  uint64_t all = 0;
+  for (int i = -reach; i <= reach; ++i) all += weights[static_cast<size_t>(std::abs(i))];
+  std::vector<uint64_t> along(image.pixels.size());
+  ForEachValue(image, [&](int x, int y, int c) {
+    uint64_t sum = 0;
+    for (int i = -reach; i <= reach; ++i) {
+      sum += weights[static_cast<size_t>(std::abs(i))] * image.pixels[At(image, x + i, y, c)];
+    }
+    along[At(image, x, y, c)] = sum;
+  });
+  ForEachValue(image, [&](int x, int y, int c) {
+    uint64_t sum = 0;
+    for (int i = -reach; i <= reach; ++i) {
+      sum += weights[static_cast<size_t>(std::abs(i))] * along[At(image, x, y + i, c)];
+    }
+    image.pixels[At(image, x, y, c)] = static_cast<uint8_t>((sum + all * all / 2) / (all * all));
+  });
 }
 
 }  // namespace
@@ -82,40 +247,76 @@ Result<Transform> ParseTransform(const std::string& text) {
   if (text.size() > kMaxText) {
     return Invalid("a transform has at most " + std::to_string(kMaxText) + " characters");
   }
+  std::vector<std::string> names = {"none"};
+  std::vector<std::string> examples = {"none"};
+  for (const Form& form : Forms()) {
+    names.push_back(form.name);
+    examples.push_back(form.example);
+    if (text == form.name) return Invalid(form.name + " takes numbers, like " + form.example);
+  }
   const std::optional<Call> call = ReadCall(text);
   if (!call) {
-    const std::string comma =
-        text.find('(') != std::string::npos && text.find(')') == std::string::npos
-            ? "; inside { } or [ ] a comma ends the text: put quotes around it"
-            : slices::Suggest(text, {"none", "darken(0.25, 3)"});
-    return Invalid("'" + text + "' is not a transform" + comma);
+    const bool cut = text.find('(') != std::string::npos && text.find(')') == std::string::npos;
+    return Invalid("'" + text + "' is not a transform" +
+                   (cut ? "; inside { } or [ ] a comma ends the text: put quotes around it"
+                        : slices::Suggest(text, examples)));
   }
-  if (call->name != "darken") {
-    return Invalid("unknown transform '" + call->name + "'" +
-                   slices::Suggest(call->name, {"darken", "none"}));
+  const auto form = std::find_if(Forms().begin(), Forms().end(),
+                                 [&](const Form& known) { return known.name == call->name; });
+  if (form == Forms().end()) {
+    return Invalid("unknown transform '" + call->name + "'" + slices::Suggest(call->name, names));
   }
-  const double gain = std::strtod(call->first.c_str(), nullptr);
-  const double noise = std::strtod(call->second.c_str(), nullptr);
-  if (!(gain > 0 && gain <= 1)) return Invalid("the gain of darken is above 0 and at most 1");
-  if (!(noise >= 0 && noise <= 64)) return Invalid("the noise of darken is from 0 to 64 levels");
+  if (call->numbers.size() != form->numbers.size()) {
+    return Invalid(form->name + " takes " +
+                   (form->numbers.size() == 1 ? "one number" : "two numbers") + ", like " +
+                   form->example);
+  }
   Transform transform;
-  transform.text = "darken(" + call->first + "," + call->second + ")";
-  transform.gain = static_cast<uint32_t>(std::lround(gain * kOne));
-  transform.noise = static_cast<uint32_t>(std::lround(noise * kOne));
+  transform.text = call->ToString();
+  transform.kind = form->kind;
+  transform.first = BF_TRY(ReadNumber(call->numbers[0], form->numbers[0], form->name));
+  if (call->numbers.size() > 1) {
+    transform.second = BF_TRY(ReadNumber(call->numbers[1], form->numbers[1], form->name));
+  }
+  const int64_t idle = form->kind == Kind::kDarken || form->kind == Kind::kGamma ? kOne : 0;
+  if (transform.first == idle && transform.second == 0) {
+    return Invalid(transform.text + " changes nothing");
+  }
+  if (form->kind == Kind::kGamma) transform.table = GammaTable(transform.first);
+  if (form->kind == Kind::kBlur) transform.table = BlurTable(transform.first);
   return transform;
 }
 
-std::vector<uint8_t> Apply(const Transform& transform, std::string_view name,
-                           std::span<const uint8_t> image) {
-  std::vector<uint8_t> out(image.begin(), image.end());
-  if (transform.text.empty()) return out;
-  uint64_t state = std::stoull(Sha256(name).substr(0, 16), nullptr, 16);
-  for (uint8_t& value : out) {
-    const int64_t scaled = int64_t{value} * transform.gain +
-                           NextNoise(state) * int64_t{transform.noise} / int64_t{kOne};
-    value = static_cast<uint8_t>(std::clamp<int64_t>((scaled + kOne / 2) >> 16, 0, 255));
+images::Image Apply(const Transform& transform, std::string_view name, images::Image image) {
+  const auto whole = [](int64_t number) { return static_cast<int>(number / kOne); };
+  switch (transform.kind) {
+    case Kind::kNone:
+      break;
+    case Kind::kDarken:
+      Darken(transform.first, transform.second, name, image);
+      break;
+    case Kind::kGamma:
+      for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(transform.table[value]);
+      break;
+    case Kind::kShift:
+      return Shift(whole(transform.first), whole(transform.second), image);
+    case Kind::kBlur:
+      Blur(transform.table, image);
+      break;
+    case Kind::kNoise:
+      Darken(kOne, transform.first, name, image);
+      break;
+    case Kind::kJpeg:
+      return *images::Decode(images::EncodeJpeg(image, whole(transform.first)));
   }
-  return out;
+  return image;
+}
+
+std::vector<uint8_t> Apply(const Transform& transform, const snapshot::Snapshot& data, size_t row) {
+  const auto pixels = data.Image(row);
+  return Apply(transform, data.rows[row].name,
+               {data.width, data.height, data.channels, {pixels.begin(), pixels.end()}})
+      .pixels;
 }
 
 }  // namespace bitfoundry::verdicts

@@ -198,7 +198,7 @@ std::string Picture(const verdicts::Evidence& evidence, const verdicts::DataTest
   image.channels = data.channels;
   const auto pixels = data.Image(index);
   image.pixels = test.view().empty() ? std::vector<uint8_t>(pixels.begin(), pixels.end())
-                                     : verdicts::Apply(test.transforms[0], row.name, pixels);
+                                     : verdicts::Apply(test.transforms[0], data, index);
 
   std::string facts;
   for (const auto& [key, value] : row.tags) {

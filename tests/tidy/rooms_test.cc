@@ -33,7 +33,7 @@ const std::map<std::string, Names> kRooms = {
     {"labels", {"catalog", "jobs", "stats"}},
     {"curation", {"catalog", "images", "stats"}},
     {"slices", {"snapshot"}},
-    {"verdicts", {"emulate", "saliency", "slices", "stats"}},
+    {"verdicts", {"emulate", "images", "saliency", "slices", "stats"}},
     {"bnn", {"packed"}},
     {"runtime", {"base"}},
     {"oip", {"catalog", "images", "runtime"}},

@@ -197,6 +197,17 @@ TEST(Decode, RefusesOtherFormatsByName) {
   EXPECT_EQ(ReasonOf(""), "IMAGE_EMPTY");
 }
 
+TEST(EncodeJpeg, WritesWhatTheIntegerDctGives) {
+  for (const int channels : {1, 3}) {
+    const Image image = Scene(33, 17, channels);
+    EXPECT_EQ(EncodeJpeg(image, 90), Jpeg(image, TJFLAG_ACCURATEDCT));
+    EXPECT_LT(EncodeJpeg(image, 1).size(), EncodeJpeg(image, 90).size());
+    const Result<Image> again = Decode(EncodeJpeg(image, 100));
+    ASSERT_THAT(again, IsOk());
+    EXPECT_EQ(again->channels, channels);
+  }
+}
+
 TEST(Decode, ChecksTheLimitsBeforeDecoding) {
   const std::string png = EncodePng(Scene(100, 50, 1));
   EXPECT_EQ(*Probe(png), (Header{Format::kPng, 100, 50}));

@@ -39,7 +39,7 @@ Result<std::vector<size_t>> IsBright(const snapshot::Snapshot& data,
                                      const std::vector<size_t>& rows, const Transform& transform) {
   std::vector<size_t> said;
   for (const size_t row : rows) {
-    said.push_back(Apply(transform, data.rows[row].name, data.Image(row))[0] > 128 ? 1 : 0);
+    said.push_back(Apply(transform, data, row)[0] > 128 ? 1 : 0);
   }
   return said;
 }

@@ -98,7 +98,7 @@ TEST(Suite, NamesThePlaceOfAMistakeAndWhatWasMeant) {
       {With("  empty:", "  far:"), "suite.yaml:7:3: the slice 'far' is there twice"},
       {With("  empty:", "  all:"), "suite.yaml:7:3: the slice 'all' is built in: every row"},
       {With("darken(0.25, 3)", "darken(4, 3)"),
-       "suite.yaml:15:16: the gain of darken is above 0 and at most 1"},
+       "suite.yaml:15:16: the gain of darken is from 0.01 to 1, not 4"},
       {With("darken(0.25, 3)", "darkn(0.2, 3)"),
        "suite.yaml:15:16: unknown transform 'darkn'; did you mean 'darken'?"},
       {With("darken(0.25, 3)", "darken(0.25, 3) 4"),
@@ -180,6 +180,17 @@ TEST(Suite, ReadsEachKindOfTest) {
   EXPECT_EQ(suite->max_evaluations, 3);
   EXPECT_EQ(suite->waivers[0].until, "2026-12-01");
   EXPECT_TRUE(suite->NeedsBaseline());
+}
+
+TEST(Suite, TakesSeveralTransformsForTheRateOfFlips) {
+  const auto suite =
+      ParseSuite(With("\"darken(0.5, 3)\"",
+                      R"yaml(["gamma(0.6)", "gamma(1.6)", "shift(4, 0)", jpeg(40)])yaml", kKinds),
+                 "suite.yaml");
+  ASSERT_THAT(suite, IsOk());
+  std::string texts;
+  for (const Transform& transform : suite->tests[5].transforms) texts += transform.text + " ";
+  EXPECT_EQ(texts, "gamma(0.6) gamma(1.6) shift(4,0) jpeg(40) ");
 }
 
 TEST(Suite, MakesOneTestForEachSliceWhereAskedTo) {
