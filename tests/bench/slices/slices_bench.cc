@@ -2,6 +2,7 @@
 //
 // Prints the seconds to turn rows into columns, to select every slice, and to name the rows of each
 // as a verdict does: the SHA-256 over their names.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 
 #include "base/digest.h"
 #include "slices/expression.h"
+#include "verdicts/judge.h"
 
 using namespace bitfoundry;
 
@@ -63,9 +65,12 @@ snapshot::Snapshot Samples(size_t n, std::mt19937& random) {
   snapshot::Snapshot data;
   data.classes = {"no_person", "person"};
   data.rows.resize(n);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < n; ++i) names.push_back(Sha256(std::to_string(i)) + "@12,40,64,64");
+  std::sort(names.begin(), names.end());  // as snapshots are
   for (size_t i = 0; i < n; ++i) {
     snapshot::Row& row = data.rows[i];
-    row.name = Sha256(std::to_string(i)) + "@12,40,64,64";
+    row.name = names[i];
     row.class_index = static_cast<int>(random() % 2);
     row.camera = "c" + std::to_string(random() % 8);
     row.session = "s" + std::to_string(random() % 1000);
@@ -114,16 +119,9 @@ int main(int argc, char** argv) {
   std::printf("         %zu slices, %zu rows in them\n", selections.size(), selected);
 
   const Stopwatch digests;
+  const verdicts::Evidence evidence{.data = data, .rows = places, .predictions = {}};
   for (const slices::Selection& selection : selections) {
-    Sha256Stream stream;
-    std::string names;
-    for (const size_t row : selection.Rows()) {
-      names += data.rows[row].name;
-      names += '\n';
-      if (names.size() > 65536) stream.Add(names), names.clear();
-    }
-    stream.Add(names);
-    stream.Finish();
+    verdicts::RowsDigest(evidence, selection.Rows());
   }
   digests.Print("digests");
   return 0;
