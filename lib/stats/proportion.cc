@@ -51,7 +51,7 @@ std::optional<int64_t> TrialsNeeded(Count count, double limit, double alpha) {
   const auto settled = [&](int64_t n) {
     const double trials = static_cast<double>(n) / count.design_effect;
     const double k = rate == 1 ? trials : rate * trials;  // 1 has no rounding error to lose
-    return RateOfAtLeast(trials, k, alpha) >= limit || RateOfAtMost(trials, k, alpha) <= limit;
+    return AtLeast(trials, k, limit) <= alpha || AtMost(trials, k, limit) <= alpha;
   };
 
   if (settled(count.n)) return 0;
