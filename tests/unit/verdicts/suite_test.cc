@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <set>
 #include <string>
 
 #include "tests/support/status_matchers.h"
@@ -377,6 +378,22 @@ TEST(Suite, OfTheDemoFitsTheNamesThatItsDataHas) {
   EXPECT_THAT(CheckNames(*suite, {{"no_person", "person"},
                                   {"distractor", "motion"},
                                   {"box_height_px"},
+                                  {"camera", "session"}}),
+              IsOk());
+}
+
+TEST(Suite, OfTheManualIsOneOfEachKind) {
+  std::ifstream file(BF_SOURCE_DIR "/docs/verdicts.md");
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  const size_t start = text.find("```yaml\n") + 8;
+  const auto suite = ParseSuite(text.substr(start, text.find("```", start) - start), "verdicts.md");
+  ASSERT_THAT(suite, IsOk());
+  std::set<Kind> kinds;
+  for (const DataTest& test : suite->tests) kinds.insert(test.kind);
+  EXPECT_EQ(kinds.size(), 6U);
+  EXPECT_THAT(CheckNames(*suite, {{"no_person", "person"},
+                                  {"motion"},
+                                  {"box_height_px", "brightness", "sharpness"},
                                   {"camera", "session"}}),
               IsOk());
 }
