@@ -7,7 +7,6 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
-#include <span>
 
 #include "base/digest.h"
 #include "images/codec.h"
@@ -201,43 +200,49 @@ size_t At(const images::Image& image, int x, int y, int channel) {
   return static_cast<size_t>((row * image.width + column) * image.channels + channel);
 }
 
-template <typename Visit>
-void ForEachValue(const images::Image& image, const Visit& visit) {
-  for (int y = 0; y < image.height; ++y) {
-    for (int x = 0; x < image.width; ++x) {
-      for (int c = 0; c < image.channels; ++c) visit(x, y, c);
-    }
-  }
-}
-
 images::Image Shift(int dx, int dy, const images::Image& image) {
-  images::Image out = image;
-  ForEachValue(image, [&](int x, int y, int c) {
-    out.pixels[At(image, x, y, c)] = image.pixels[At(image, x - dx, y - dy, c)];
-  });
+  images::Image out = images::Blank(image.width, image.height, image.channels);
+  const auto pixel = static_cast<size_t>(image.channels);
+  const int first = std::clamp(dx, 0, image.width);               // columns that are wholly inside
+  const int last = std::clamp(image.width + dx, 0, image.width);  // [first, last)
+  for (int y = 0; y < image.height; ++y) {
+    uint8_t* const to = &out.pixels[At(image, 0, y, 0)];
+    const auto copy = [&](int x, int from, int columns) {
+      std::copy_n(&image.pixels[At(image, from, y - dy, 0)], static_cast<size_t>(columns) * pixel,
+                  to + static_cast<size_t>(x) * pixel);
+    };
+    for (int x = 0; x < first; ++x) copy(x, 0, 1);
+    if (first < last) copy(first, first - dx, last - first);
+    for (int x = last; x < image.width; ++x) copy(x, image.width - 1, 1);
+  }
   return out;
 }
 
 // First along the rows, then along the columns, and rounded once.
-void Blur(std::span<const uint32_t> weights, images::Image& image) {
+void Blur(const std::vector<uint32_t>& weights, images::Image& image) {
   const auto reach = static_cast<int>(weights.size()) - 1;
+  const auto weight = [&](int i) { return weights[static_cast<size_t>(std::abs(i))]; };
   uint64_t all = 0;
-  for (int i = -reach; i <= reach; ++i) all += weights[static_cast<size_t>(std::abs(i))];
-  std::vector<uint64_t> along(image.pixels.size());
-  ForEachValue(image, [&](int x, int y, int c) {
-    uint64_t sum = 0;
+  for (int i = -reach; i <= reach; ++i) all += weight(i);
+
+  const size_t row_values = image.RowBytes();
+  std::vector<uint32_t> along(image.pixels.size());
+  for (int i = -reach; i <= reach; ++i) {
+    const images::Image moved = Shift(-i, 0, image);
+    for (size_t k = 0; k < along.size(); ++k) along[k] += weight(i) * moved.pixels[k];
+  }
+  std::vector<uint64_t> sums(row_values);
+  for (int y = 0; y < image.height; ++y) {
+    std::fill(sums.begin(), sums.end(), all * all / 2);
     for (int i = -reach; i <= reach; ++i) {
-      sum += weights[static_cast<size_t>(std::abs(i))] * image.pixels[At(image, x + i, y, c)];
+      const size_t row = At(image, 0, y + i, 0);
+      for (size_t k = 0; k < row_values; ++k) sums[k] += uint64_t{weight(i)} * along[row + k];
     }
-    along[At(image, x, y, c)] = sum;
-  });
-  ForEachValue(image, [&](int x, int y, int c) {
-    uint64_t sum = 0;
-    for (int i = -reach; i <= reach; ++i) {
-      sum += weights[static_cast<size_t>(std::abs(i))] * along[At(image, x, y + i, c)];
+    const size_t row = At(image, 0, y, 0);
+    for (size_t k = 0; k < row_values; ++k) {
+      image.pixels[row + k] = static_cast<uint8_t>(sums[k] / (all * all));
     }
-    image.pixels[At(image, x, y, c)] = static_cast<uint8_t>((sum + all * all / 2) / (all * all));
-  });
+  }
 }
 
 }  // namespace

@@ -89,7 +89,7 @@ TEST(Transform, GammaIsThePowerOfEachLevelRounded) {
 
 TEST(Transform, ShiftMovesRightAndDownAndRepeatsTheEdges) {
   const Image image = Random(9, 7, 3);
-  for (const auto& [dx, dy] : {std::pair(4, 0), {0, -2}, {-3, 1}, {64, 64}}) {
+  for (const auto& [dx, dy] : {std::pair(4, 0), {0, -2}, {-3, 1}, {64, 64}, {-64, 0}}) {
     const Image out = After("shift(" + std::to_string(dx) + "," + std::to_string(dy) + ")", image);
     for (int y = 0; y < 7; ++y) {
       for (int x = 0; x < 9; ++x) {
