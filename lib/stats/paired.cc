@@ -59,7 +59,9 @@ class Region {
     // to the next by P(m - 1, g) = P(m, g) + coin * mass(m - 1, g - 1) and P(m, g + 1) = P(m, g) +
     // mass(m, g).
     int64_t gains = LeastGains(first);
-    double below = gains == 0 ? 0 : 1 - AtLeast(Real(n_ - first), Real(gains), coin);
+    double below = gains == 0           ? 0
+                   : gains > n_ - first ? 1
+                                        : 1 - AtLeast(Real(n_ - first), Real(gains), coin);
     double sum = 0;
     for (int64_t losses = first; losses <= last; ++losses) {
       const int64_t others = n_ - losses;

@@ -104,6 +104,17 @@ TEST(BoundLoss, IsWiderWhereSamplesAreWorthLess) {
   EXPECT_GT(McNemar({400, 16, 6, 2}), McNemar({400, 16, 6}));
 }
 
+// Another network altogether: most samples change.
+TEST(BoundLoss, HoldsWhatWasObservedHoweverMuchChanged) {
+  for (const Paired pairs : {Paired{300, 33, 227}, Paired{300, 227, 33}, Paired{300, 0, 260},
+                             Paired{300, 260, 0}, Paired{1000, 20, 900}, Paired{1000, 450, 450}}) {
+    const LossBounds bounds = BoundLoss(pairs, 0.05);
+    EXPECT_LE(bounds.lower, pairs.loss()) << pairs.losses << " " << pairs.gains;
+    EXPECT_GE(bounds.upper, pairs.loss()) << pairs.losses << " " << pairs.gains;
+    EXPECT_LT(bounds.upper - bounds.lower, 0.25) << pairs.losses << " " << pairs.gains;
+  }
+}
+
 TEST(PairsNeeded, SettleTheTest) {
   const auto more = PairsNeeded({200, 3, 3}, 0.01, 0.05);
   ASSERT_TRUE(more.has_value());
