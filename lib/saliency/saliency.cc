@@ -57,6 +57,11 @@ std::vector<uint16_t> RandomMask(uint32_t height, uint32_t width, uint32_t grid,
 
 }  // namespace
 
+OcclusionOptions OcclusionFor(const packed::Shape& input) {
+  const uint32_t patch = std::max(1U, std::min(input.height, input.width) / 8);
+  return {.patch = patch, .stride = std::max(1U, patch / 2)};
+}
+
 Explainer::Explainer(packed::Engine engine, const packed::Network& network)
     : engine_(std::move(engine)),
       shape_(network.input),

@@ -40,6 +40,9 @@ struct OcclusionOptions {
   uint32_t stride = 4;  // 1 to patch
 };
 
+// Squares of an eighth of the image's shorter side, overlapping by half.
+OcclusionOptions OcclusionFor(const packed::Shape& input);
+
 struct RiseOptions {
   uint32_t masks = 4000;  // 1 to 100,000
   uint32_t grid = 7;      // cells across a mask, 2 to 32

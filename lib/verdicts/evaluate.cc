@@ -108,22 +108,6 @@ Status PredictAll(const Subject& subject, const Options& options, const std::sto
   return Status();
 }
 
-// The box of a sample's object, in pixels of the network's input; nothing if it has none.
-std::optional<saliency::Box> BoxOf(const snapshot::Row& row, const packed::Shape& input) {
-  double edges[4];
-  const char* const names[4] = {"box_left", "box_top", "box_right", "box_bottom"};
-  for (size_t i = 0; i < 4; ++i) {
-    const auto found = row.attributes.find(names[i]);
-    if (found == row.attributes.end()) return std::nullopt;
-    const double side = i % 2 == 0 ? input.width : input.height;
-    edges[i] = std::clamp(std::round(found->second * side), 0.0, side);
-  }
-  if (edges[2] <= edges[0] || edges[3] <= edges[1]) return std::nullopt;
-  const auto whole = [](double v) { return static_cast<uint32_t>(v); };
-  return saliency::Box{whole(edges[0]), whole(edges[1]), whole(edges[2] - edges[0]),
-                       whole(edges[3] - edges[1])};
-}
-
 // The rows that a test of saliency looks at: those of the slice that have a box, at most
 // kMaxExplained of them, drawn by the digests of their names.
 std::vector<size_t> RowsToExplain(const Subject& subject, const DataTest& test,
@@ -156,9 +140,7 @@ Status Explain(const Subject& subject, const Options& options, const std::stop_t
   if (places.empty()) return Status();
 
   const packed::Shape& input = subject.network.input;
-  saliency::OcclusionOptions occlusion;
-  occlusion.patch = std::max(1U, std::min(input.height, input.width) / 8);
-  occlusion.stride = std::max(1U, occlusion.patch / 2);
+  const saliency::OcclusionOptions occlusion = saliency::OcclusionFor(input);
   std::vector<double> shares(places.size());
   BF_TRY(InShares(options.threads, [&](size_t share, size_t all) -> Status {
     auto explainer = BF_TRY(saliency::Explainer::Make(subject.network));
@@ -215,6 +197,21 @@ Status EmulateAll(const Subject& subject, const std::stop_token& stop, Evidence&
 }
 
 }  // namespace
+
+std::optional<saliency::Box> BoxOf(const snapshot::Row& row, const packed::Shape& input) {
+  double edges[4];
+  const char* const names[4] = {"box_left", "box_top", "box_right", "box_bottom"};
+  for (size_t i = 0; i < 4; ++i) {
+    const auto found = row.attributes.find(names[i]);
+    if (found == row.attributes.end()) return std::nullopt;
+    const double side = i % 2 == 0 ? input.width : input.height;
+    edges[i] = std::clamp(std::round(found->second * side), 0.0, side);
+  }
+  if (edges[2] <= edges[0] || edges[3] <= edges[1]) return std::nullopt;
+  const auto whole = [](double v) { return static_cast<uint32_t>(v); };
+  return saliency::Box{whole(edges[0]), whole(edges[1]), whole(edges[2] - edges[0]),
+                       whole(edges[3] - edges[1])};
+}
 
 Status CheckFit(const packed::Network& network, const packed::Provenance& provenance,
                 const snapshot::Snapshot& data) {

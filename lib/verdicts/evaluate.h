@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "packed/bundle.h"
 #include "packed/network.h"
+#include "saliency/saliency.h"
 #include "verdicts/judge.h"
 
 namespace bitfoundry::verdicts {
@@ -41,6 +42,10 @@ struct Subject {
 // Errors: kFailedPrecondition MODEL_DOES_NOT_FIT.
 Status CheckFit(const packed::Network& network, const packed::Provenance& provenance,
                 const snapshot::Snapshot& data);
+
+// Where the sample's object is, in pixels of the network's input: its attributes box_left, box_top,
+// box_right and box_bottom are shares of the sample. Nothing if it lacks one, or all is outside.
+std::optional<saliency::Box> BoxOf(const snapshot::Row& row, const packed::Shape& input);
 
 struct Options {
   std::string runtime;  // what computes it, as the verdict names it

@@ -107,9 +107,8 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
        {"samples", std::to_string(evaluated.evidence.rows.size())},
        {"tests", std::to_string(subject.suite.tests.size())},
        {"seconds", std::to_string(took.count())}});
-  const std::string report =
-      RenderReport(evaluated.verdict, subject.suite, evaluated.tests, evaluated.evidence);
-  evaluated.verdict.set_report(BF_TRY(store_.Put(report)));
+  const Explanations explanations = BF_TRY(Explain(subject, evaluated, threads_, stop));
+  evaluated.verdict.set_report(BF_TRY(store_.Put(RenderReport(subject, evaluated, explanations))));
   return jobs::Write(
       [on_verdict = on_verdict_, verdict = std::move(evaluated.verdict)](db::Tx& tx) -> Status {
         BF_TRY(catalog::Verdicts(tx).Add(verdict));

@@ -161,8 +161,12 @@ TEST_F(EvaluationTest, GivesTheSameBitsAgainWithAnyNumberOfThreads) {
   ASSERT_THAT(once, IsOk());
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(once->verdict.SerializeAsString(), again->verdict.SerializeAsString());
-  EXPECT_EQ(RenderReport(once->verdict, subject.suite, once->tests, once->evidence),
-            RenderReport(again->verdict, subject.suite, again->tests, again->evidence));
+  const auto why = Explain(subject, *once, 1, {});
+  const auto why_again = Explain(subject, *again, 7, {});
+  ASSERT_THAT(why, IsOk());
+  ASSERT_THAT(why_again, IsOk());
+  EXPECT_FALSE(why->pictures.empty());
+  EXPECT_EQ(RenderReport(subject, *once, *why), RenderReport(subject, *again, *why_again));
 }
 
 TEST_F(EvaluationTest, RefusesABrokenSuiteBeforeAnythingIsWritten) {
