@@ -377,7 +377,7 @@ TEST(Suite, OfTheDemoFitsTheNamesThatItsDataHas) {
   ASSERT_THAT(suite, IsOk());
   EXPECT_THAT(CheckNames(*suite, {{"no_person", "person"},
                                   {"distractor", "motion"},
-                                  {"box_height_px"},
+                                  {"box_height_px", "brightness"},
                                   {"camera", "session"}}),
               IsOk());
 }
