@@ -1,7 +1,12 @@
 #include "catalog/requests.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/message.h>
+
 #include <cctype>
 
+#include "base/digest.h"
 #include "db/database.h"
 
 namespace bitfoundry::catalog {
@@ -23,6 +28,17 @@ bool IsUuid(const std::string& text) {
     }
   }
   return true;
+}
+
+std::string Asked(const std::string& method, const google::protobuf::Message& request) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);  // maps in order
+    BF_CHECK(request.SerializeToCodedStream(&coded));
+  }
+  return method + ":" + Sha256(bytes);
 }
 
 Result<std::string> Once(db::Tx& tx, const std::string& request_id, const std::string& method,

@@ -10,8 +10,6 @@
 namespace bitfoundry::ingestion {
 namespace {
 
-constexpr char kMethod[] = "IngestImages";
-
 Status OutOfOrder(const std::string& what) {
   return {Code::kInvalidArgument, "STREAM_ORDER", what};
 }
@@ -66,7 +64,8 @@ Status Batch::Open(const v1::Capture& capture) {
   if (capture_.has_value()) return OutOfOrder("a capture comes first and once");
   capture_ = BF_TRY(ReadCapture(database_, capture));
   request_id_ = capture.request_id();
-  if (const auto known = BF_TRY(AnsweredBefore(database_, request_id_, kMethod))) {
+  asked_ = catalog::Asked("IngestImages", capture);
+  if (const auto known = BF_TRY(AnsweredBefore(database_, request_id_, asked_))) {
     BF_CHECK(answered_.emplace().ParseFromString(*known));
   }
   return {};
@@ -146,7 +145,7 @@ Result<v1::IngestImagesResponse> Batch::Finish() {
                   "no end came; the images before are taken, the same call again takes the rest");
   }
   const std::string answer =
-      BF_TRY(Remember(database_, request_id_, kMethod, response_.SerializeAsString()));
+      BF_TRY(Remember(database_, request_id_, asked_, response_.SerializeAsString()));
   BF_CHECK(response_.ParseFromString(answer));
   return response_;
 }

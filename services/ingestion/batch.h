@@ -55,6 +55,7 @@ class Batch {
   db::Database& database_;
   Intake& intake_;
   std::string request_id_;
+  std::string asked_;  // with it
   std::optional<Capture> capture_;
   std::optional<v1::IngestImagesResponse> answered_;
   std::optional<v1::ImageStart> image_;  // open: its bytes are arriving

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "catalog/requests.h"
 #include "images/codec.h"
 #include "runtime/error.h"
 #include "runtime/page.h"
@@ -16,7 +17,6 @@
 namespace bitfoundry::ingestion {
 namespace {
 
-constexpr char kVideoMethod[] = "IngestVideo";
 constexpr size_t kMaxPageBytes = 3u << 20;  // a message has at most 4 MiB
 constexpr size_t kFieldBytes = 8;           // at most, around a sample in its page
 
@@ -163,9 +163,10 @@ Status IngestionService::TakeVideo(const grpc::ServerContext& context, VideoStre
   }
   const v1::VideoStart start = message.video();
   const std::string& request_id = start.capture().request_id();
+  const std::string asked = catalog::Asked("IngestVideo", start);
   const Capture capture = BF_TRY(ReadCapture(database_, start.capture()));
   v1::IngestVideoResponse last;
-  if (const auto known = BF_TRY(AnsweredBefore(database_, request_id, kVideoMethod))) {
+  if (const auto known = BF_TRY(AnsweredBefore(database_, request_id, asked))) {
     BF_CHECK(last.ParseFromString(*known));
     stream.Write(last);
     return {};
@@ -190,7 +191,7 @@ Status IngestionService::TakeVideo(const grpc::ServerContext& context, VideoStre
   Count(counts);
   last.set_done(true);
   BF_CHECK(last.ParseFromString(
-      BF_TRY(Remember(database_, request_id, kVideoMethod, last.SerializeAsString()))));
+      BF_TRY(Remember(database_, request_id, asked, last.SerializeAsString()))));
   stream.Write(last);
   return {};
 }

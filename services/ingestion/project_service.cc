@@ -35,7 +35,7 @@ grpc::Status ProjectService::CreateProject(grpc::ServerContext*,
                                            const v1::CreateProjectRequest* request,
                                            v1::Project* response) {
   const Result<std::string> answer = database_.Transact([&](db::Tx& tx) {
-    return catalog::Once(tx, request->request_id(), "CreateProject",
+    return catalog::Once(tx, request->request_id(), catalog::Asked("CreateProject", *request),
                          [&] { return Create(tx, *request); });
   });
   if (!answer.ok()) return runtime::ToGrpc(answer.status());

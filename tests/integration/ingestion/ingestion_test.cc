@@ -7,6 +7,7 @@ namespace {
 TEST_F(IngestionTest, TheSameRequestMakesOneProjectAndAnotherOneIsRefused) {
   ASSERT_THAT(CreateProject(kRequestId, "yard"), IsOk());
   EXPECT_THAT(CreateProject(kRequestId, "yard"), IsOk());
+  EXPECT_EQ(CreateProject(kRequestId, "lane").status().reason(), "REQUEST_ID");
   EXPECT_THAT(CreateProject("", "yard"), StatusIs(Code::kAlreadyExists));
   EXPECT_THAT(CreateProject("", "Not A Name"), StatusIs(Code::kInvalidArgument));
 }
@@ -94,6 +95,7 @@ TEST_F(IngestionTest, ARequestThatWasAnsweredIsAnsweredTheSameWithoutBeingDoneAg
   const auto second = Ingest({{"a.png", Png(1)}, {"bad", "?"}}, kRequestId);
   ASSERT_THAT(second, IsOk());
   EXPECT_EQ(second->SerializeAsString(), first->SerializeAsString());
+  EXPECT_EQ(Ingest({{"b.png", Png(2)}}, kRequestId, v1::PART_TEST).status().reason(), "REQUEST_ID");
   EXPECT_EQ(Samples(), "1");
 }
 
