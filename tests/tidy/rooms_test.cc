@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
@@ -15,29 +17,29 @@ namespace {
 
 using Names = std::set<std::string>;
 
-// A room may include itself, these, and what these may include. A new room is a new line here.
-const std::map<std::string, Names> kRooms = {
-    {"base", {}},
-    {"attest", {"base"}},
-    {"mcu", {}},
-    {"packed", {"base"}},
-    {"saliency", {"packed"}},
-    {"emulate", {"packed"}},
-    {"images", {"base"}},
-    {"stats", {"base"}},
-    {"blobs", {"base"}},
-    {"snapshot", {"base"}},
-    {"db", {"base"}},
-    {"jobs", {"db"}},
-    {"catalog", {"db"}},
-    {"labels", {"catalog", "jobs", "stats"}},
-    {"curation", {"catalog", "images", "stats"}},
-    {"slices", {"snapshot"}},
-    {"verdicts", {"emulate", "images", "saliency", "slices", "stats"}},
-    {"bnn", {"packed"}},
-    {"runtime", {"base"}},
-    {"oip", {"catalog", "images", "runtime"}},
-};
+// The table of rooms in docs/architecture.md: a room may include itself, those that its row names,
+// and what these may include. So the map on the page is the one that holds.
+std::map<std::string, Names> ReadRooms() {
+  static const std::regex row(R"re(\| (\w+) \| .* \| ([\w, ]+) \|)re");
+  static const std::regex word(R"re(\w+)re");
+  std::ifstream page(BF_SOURCE_DIR "/docs/architecture.md");
+  std::map<std::string, Names> rooms;
+  std::string line;
+  while (std::getline(page, line) && line != "## Rooms") {
+  }
+  while (std::getline(page, line) && line.rfind("## ", 0) != 0) {
+    std::smatch cells;
+    if (!std::regex_match(line, cells, row) || cells.str(1) == "room") continue;
+    const std::string may_use = cells.str(2);
+    Names& names = rooms[cells.str(1)];
+    for (std::sregex_iterator i(may_use.begin(), may_use.end(), word), end; i != end; ++i) {
+      if (i->str() != "nothing") names.insert(i->str());
+    }
+  }
+  return rooms;
+}
+
+const std::map<std::string, Names> kRooms = ReadRooms();
 
 // A package's headers may be included only under these path prefixes.
 const std::map<std::string, Names> kPackages = {
@@ -88,7 +90,8 @@ TEST(Rooms, IncludesFollowTheArrows) {
   ForEachInclude([&](const File& file, const std::string& where, const std::string& header) {
     const auto parts = Parts(file.path);
     if (parts[0] != "lib" || parts.size() < 3) return;
-    ASSERT_TRUE(kRooms.contains(parts[1])) << file.path << ": this room is not in kRooms";
+    ASSERT_TRUE(kRooms.contains(parts[1]))
+        << file.path << ": docs/architecture.md has no such room";
     const std::string target = Parts(header)[0];
     EXPECT_NE(target, "services") << where << ": lib must not know the services";
     if (!kRooms.contains(target) || target == parts[1]) return;
@@ -96,6 +99,15 @@ TEST(Rooms, IncludesFollowTheArrows) {
     EXPECT_TRUE(Reachable(parts[1]).contains(target)) << where << ": may not use " << target;
   });
   EXPECT_GT(seen, 0U) << "no include between rooms was found: is the pattern still right?";
+}
+
+TEST(Rooms, EachOfTheTableIsThereAndUsesOnlyOthersOfIt) {
+  ASSERT_FALSE(kRooms.empty()) << "docs/architecture.md: no table of rooms was found";
+  for (const auto& [room, may_use] : kRooms) {
+    EXPECT_TRUE(std::filesystem::is_directory(BF_SOURCE_DIR "/lib/" + room)) << room;
+    for (const std::string& used : may_use)
+      EXPECT_TRUE(kRooms.contains(used)) << room << ": " << used;
+  }
 }
 
 TEST(Rooms, PackagesStayWhereTheyAreCaged) {
