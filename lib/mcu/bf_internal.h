@@ -4,16 +4,19 @@
 
 #include "bf_mcu.h"
 
-/* GCC would make calls of memcpy and memset out of loops, and firmware may have none. */
+/* GCC would make calls of memcpy and memset out of loops, and firmware may have none. And the arena
+ * holds values of 16 and of 32 bits in turn, whatever the caller declared it as: no compiler may
+ * think that they never meet. Others than GCC take -fno-strict-aliasing (docs/mcu.md). */
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#pragma GCC optimize("no-tree-loop-distribute-patterns", "no-strict-aliasing")
 #endif
 
 /* A function that GCC 12 must not inline, and whose instructions it must not reorder before
  * registers are given out: it would spill, 18 % more instructions in a binary kernel. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define BF_KERNEL \
-  __attribute__((noinline, optimize("O2,no-schedule-insns,no-tree-loop-distribute-patterns")))
+#define BF_KERNEL                                                                    \
+  __attribute__((noinline, optimize("O2", "no-schedule-insns", "no-strict-aliasing", \
+                                    "no-tree-loop-distribute-patterns")))
 #define BF_INLINE static inline __attribute__((always_inline))
 #else
 #define BF_KERNEL
@@ -23,8 +26,11 @@
 #define BF_WORD 32u /* bits of a word, channels of a group */
 
 /* What C99 leaves to the compiler, and this runtime relies on. */
-typedef char bf_shifts_keep_the_sign[(-1 >> 1) == -1 ? 1 : -1];
-typedef char bf_ints_have_32_bits[sizeof(int) == 4 ? 1 : -1];
+BF_ASSERT(shifts_keep_the_sign, (-1 >> 1) == -1);
+BF_ASSERT(ints_have_32_bits, sizeof(int) == 4);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "bf: little-endian cores only: weights of 8 bits and pixels of 16 lie together in words"
+#endif
 
 BF_INLINE uint32_t bf_words(uint32_t channels) { return (channels + BF_WORD - 1) / BF_WORD; }
 

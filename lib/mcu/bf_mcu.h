@@ -25,6 +25,13 @@
 extern "C" {
 #endif
 
+/* Raised whenever bf_layer, or the order of what it points to, changes: a model asserts that it was
+ * generated for this one. */
+#define BF_LAYOUT 1
+
+/* Fails to compile unless `condition` holds; generated models use it too. */
+#define BF_ASSERT(name, condition) typedef char bf_assert_##name[(condition) ? 1 : -1]
+
 struct bf_layer;
 
 /* One operation on one image; bf_step calls it with its places in memory:
@@ -108,24 +115,29 @@ uint32_t bf_winner(const int32_t* logits, uint32_t classes);
  * up with weights of 0); fast and lean count up to K < 65536.
  *
  * fast: three-input tables. The window is cut into blocks of 3 words x0, x1, x2 = 32 triples of
- * inputs; those behind its last word never differ. Inputs a, b, c of triple 4 * q + k (q = 0 to 7,
- * k = 0 to 3) are bits q = 0, 2, 4   8k, 8k + 1, 8k + 2      of x0, x1, x2 q = 1, 3, 5   8k + 3, 8k
- * + 4, 8k + 5  of x0, x1, x2 q = 6         8k + 6 and 8k + 7 of x0, 8k + 6 of x2 q = 7         8k +
- * 6 and 8k + 7 of x1, 8k + 7 of x2 weights: uint32_t [G][blocks][32 triples][8 = a + 2b + 4c][2];
- * bit i of the two words says of output channel 32 * group + i whether an odd number of a, b, c
- * differ, whether two or more do. Flash: 64 bytes a triple and group, 5.3 times lean.
+ * inputs; those behind its last word never differ. Inputs a, b, c of triple 4 * q + k, k = 0 to 3,
+ *   - q = 0, 2, 4: bits 8k, 8k + 1, 8k + 2 of x0, x1, x2 respectively
+ *   - q = 1, 3, 5: bits 8k + 3, 8k + 4, 8k + 5 of x0, x1, x2 respectively
+ *   - q = 6: bits 8k + 6 and 8k + 7 of x0, bit 8k + 6 of x2
+ *   - q = 7: bits 8k + 6 and 8k + 7 of x1, bit 8k + 7 of x2
+ *   - weights: uint32_t [G][blocks][32 triples][8 = a + 2b + 4c][2]; bit i of the two words says of
+ *     output channel 32 * group + i whether an odd number of a, b, c differ, whether two or more do
+ *   - flash: 64 bytes a triple and group, 5.3 times lean
  *
  * lean: the weights bit-sliced over 32 output channels, in pairs of inputs.
- *   weights: uint32_t [G][words][16 pairs][2]; for inputs 2p and 2p + 1 of a word, bit i of the two
- *   words is of output channel 32 * group + i: w(2p), and w(2p) ^ w(2p + 1).
+ *   - weights: uint32_t [G][words][16 pairs][2]; for inputs 2p and 2p + 1 of a word, bit i of the
+ *     two words is of output channel 32 * group + i: w(2p), and w(2p) ^ w(2p + 1)
  *
  * rows: the weights as they are; on cores with Helium (M55) the fastest.
- *   weights: uint32_t [out_channels][words].
+ *   - weights: uint32_t [out_channels][words]
  *
- * levels of fast and lean to bits: uint32_t [G][planes], where planes = 1 + n, n = 10 or more and
- *   2^n > K: plane p, bit i is bit p of 2^n - 1 - threshold, of output channel 32 * group + i, for
- *   thresholds clipped to [-1, K]; K beyond the channels. To ints: `levels` is NULL, `planes`
- * holds. levels of rows to bits: int32_t [out_channels], the thresholds.
+ * levels of fast and lean:
+ *   - to bits: uint32_t [G][planes], where planes = 1 + n, n = 10 or more and 2^n > K: plane p, bit
+ *     i is bit p of 2^n - 1 - threshold, of output channel 32 * group + i, for thresholds clipped
+ *     to [-1, K]; K beyond the channels
+ *   - to ints: NULL, and `planes` holds
+ *
+ * levels of rows to bits: int32_t [out_channels], the thresholds.
  *
  * Scratch: the window's words, rounded up to a multiple of 3, 4 bytes each. */
 bf_op bf_conv_fast_bits, bf_conv_fast_ints;

@@ -167,15 +167,9 @@ std::string ReportMarkdown(const std::vector<Layer>& layers, size_t model_bytes,
   return out;
 }
 
-// Within the budget if it can be, else as small as it gets.
 Result<Firmware> FirmwareOf(const Network& network, const std::vector<std::string>& classes) {
-  FirmwareOptions options;
+  FirmwareOptions options = PublishedOptions(network);
   options.classes = classes;
-  options.flash_bytes = kFirmwareFlashBytes;
-  Result<Firmware> firmware = MakeFirmware(network, options);
-  if (firmware.ok() || firmware.status().reason() != "DOES_NOT_FIT") return firmware;
-  options.kernel = Kernel::kRows;
-  options.flash_bytes = kMaxFirmwareFlashBytes;
   return MakeFirmware(network, options);
 }
 

@@ -55,6 +55,10 @@ struct Firmware {
   uint64_t arena_bytes = 0;  // with the scratch, which lies behind the plan's
 };
 
+// Of the firmware that an artefact is published with: kernels within kFirmwareFlashBytes, or, where
+// none are so small, the smallest within kMaxFirmwareFlashBytes.
+FirmwareOptions PublishedOptions(const Network& network);
+
 // Chooses kernels within the budget: every layer begins with its smallest, then those that save the
 // most instructions per byte are taken until no other fits. What instructions are saved is
 // estimated for a Cortex-M without Helium; for one with it, ask for `rows`.

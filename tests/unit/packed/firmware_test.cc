@@ -2,8 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 
 #include "tests/support/status_matchers.h"
 #include "tests/unit/packed/random_network.h"
@@ -53,6 +58,39 @@ TEST(Firmware, IsAFolderThatIsComplete) {
   const std::string example = FileOf(*firmware, "example.c");
   EXPECT_THAT(example, HasSubstr("0 no_person, 1 person"));
   EXPECT_LE(std::ranges::count(example, '\n'), 15);
+}
+
+// What the host's C compiler says of the model's file after `change` of the one that is named.
+int Compile(const Firmware& firmware, const std::string& changed,
+            const std::function<void(std::string&)>& change) {
+  const std::string folder = ::testing::TempDir() + "bf_firmware_" + std::to_string(getpid());
+  std::filesystem::create_directories(folder);
+  for (File file : firmware.files) {
+    if (file.name == changed) change(file.bytes);
+    std::ofstream(folder + "/" + file.name) << file.bytes;
+  }
+  const std::string command = "gcc -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only " +
+                              folder + "/model.c 2> " + folder + "/log";
+  const int status = std::system(command.c_str());
+  std::filesystem::remove_all(folder);
+  return status;
+}
+
+void Replace(std::string& text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+}
+
+TEST(Firmware, CompilesOnlyAsItWasGenerated) {
+  const Firmware firmware = WithBudget(UINT64_MAX);
+  EXPECT_EQ(Compile(firmware, "", {}), 0);
+  const auto lose_a_weight = [](std::string& c) { Replace(c, " 0x", " // 0x"); };
+  EXPECT_NE(Compile(firmware, "model.c", lose_a_weight), 0);
+  const auto shrink = [](std::string& h) { Replace(h, "ARENA_BYTES ", "ARENA_BYTES 1 - "); };
+  EXPECT_NE(Compile(firmware, "model.h", shrink), 0);
+  const auto change_runtime = [](std::string& h) { Replace(h, "BF_LAYOUT 1", "BF_LAYOUT 2"); };
+  EXPECT_NE(Compile(firmware, "bf_mcu.h", change_runtime), 0);
 }
 
 TEST(Firmware, KeepsToItsBudgetAndIsNoSlowerWithMore) {
