@@ -84,8 +84,8 @@ Status AddFirmware(Prepared& p, size_t index, packed::FirmwareOptions options) {
   p.layers.push_back(BF_TRY(packed::Describe(one.network)));
   BF_TRY(CheckGolden(one, p.layers.back()));
   options.name = ModelName(index);
-  if (p.core == Core::kM55 && !options.kernel) options.kernel = packed::Kernel::kRows;
-  packed::Firmware firmware = BF_TRY(packed::MakeFirmware(one.network, options));
+  packed::Firmware firmware =
+      BF_TRY(packed::MakeFirmware(one.network, OptionsFor(p.core, options)));
   for (packed::File& file : firmware.files) {
     const bool known =
         std::ranges::any_of(p.program.sources, [&](const auto& f) { return f.name == file.name; });
@@ -166,6 +166,11 @@ Result<std::vector<packed::Golden>> RandomGolden(const packed::Network& network,
     all.push_back(std::move(golden));
   }
   return all;
+}
+
+packed::FirmwareOptions OptionsFor(Core core, packed::FirmwareOptions options) {
+  if (core == Core::kM55 && !options.kernel) options.kernel = packed::Kernel::kRows;
+  return options;
 }
 
 Result<Prepared> Prepare(Core core, std::vector<Case> cases, packed::FirmwareOptions options) {

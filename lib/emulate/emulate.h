@@ -38,9 +38,12 @@ struct Prepared {
   std::vector<std::vector<packed::Layer>> layers;  // of each case
 };
 
+// `options` for a core: where no kernel is asked for, the M55 gets `rows`.
+packed::FirmwareOptions OptionsFor(Core core, packed::FirmwareOptions options);
+
 // The program that runs all cases.
 //
-//   options  for each network; the name is ours. Without a kernel asked for, the M55 gets `rows`
+//   options  for each network, by OptionsFor; the name is ours
 //   errors   those of packed::MakeFirmware(); kInvalidArgument BAD_GOLDEN, where a case has no
 //            images, or some that are not the network's
 Result<Prepared> Prepare(Core core, std::vector<Case> cases, packed::FirmwareOptions options = {});

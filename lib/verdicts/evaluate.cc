@@ -157,30 +157,43 @@ Status Explain(const Subject& subject, const Options& options, const std::stop_t
   return Status();
 }
 
-// A limit on flash is also the budget that kernels are chosen within: what is judged is the best
-// firmware that fits, not the fastest that there is. Without any that fits, the fastest shows it.
-Result<emulate::Prepared> PrepareWithin(const Subject& subject, emulate::Core core,
-                                        uint64_t flash_bytes) {
-  const emulate::Case only{subject.network, subject.golden};
-  auto prepared = emulate::Prepare(core, {only}, {.flash_bytes = flash_bytes});
-  return prepared.status().reason() == "DOES_NOT_FIT" ? emulate::Prepare(core, {only})
-                                                      : std::move(prepared);
-}
-
-Emulated Emulate(const Subject& subject, emulate::Core core) {
-  Emulated emulated;
-  uint64_t flash_bytes = packed::FirmwareOptions().flash_bytes;
-  for (const DataTest& test : subject.suite.tests) {
+// The least that a test lets the flash of this core's firmware take.
+std::optional<uint64_t> FlashLimit(const Suite& suite, emulate::Core core) {
+  std::optional<uint64_t> least;
+  for (const DataTest& test : suite.tests) {
     const bool limits = test.kind == Kind::kFits && test.core == core;
     if (!limits || test.figure != Figure::kFlashBytes) continue;
-    flash_bytes = std::min(flash_bytes, static_cast<uint64_t>(test.limit));
+    least = std::min(least.value_or(UINT64_MAX), static_cast<uint64_t>(test.limit));
   }
-  auto prepared = PrepareWithin(subject, core, flash_bytes);
+  return least;
+}
+
+// The firmware that `artefact pull --core` gives, with `--flash` if constants are limited; where
+// none is within the limit, the one without shows it.
+Result<emulate::Prepared> Build(const Subject& subject, emulate::Core core,
+                                std::optional<uint64_t> flash_bytes, Emulated& emulated) {
+  const emulate::Case only{subject.network, subject.golden};
+  emulated.firmware = "--core " + std::string(emulate::Name(core));
+  if (flash_bytes) {
+    auto within = emulate::Prepare(core, {only}, {.flash_bytes = *flash_bytes});
+    if (within.ok()) emulated.firmware += " --flash " + std::to_string(*flash_bytes);
+    if (within.status().reason() != "DOES_NOT_FIT") return within;
+  }
+  return emulate::Prepare(core, {only}, packed::PublishedOptions(subject.network));
+}
+
+// A limit on flash is also the budget that kernels are chosen within: what is judged is the best
+// firmware that fits, not the fastest that there is. The runtime's code counts, and its size is
+// known once it was built.
+Emulated Emulate(const Subject& subject, emulate::Core core) {
+  Emulated emulated;
+  const auto limit = FlashLimit(subject.suite, core);
+  auto prepared = Build(subject, core, limit, emulated);
   auto report =
       prepared.ok() ? emulate::Run(*prepared) : Result<emulate::Report>(prepared.status());
-  if (report.ok() && report->runtime_bytes < flash_bytes &&
-      report->runtime_bytes + report->model_bytes > flash_bytes) {
-    prepared = PrepareWithin(subject, core, flash_bytes - report->runtime_bytes);
+  if (report.ok() && limit && report->runtime_bytes < *limit &&
+      report->runtime_bytes + report->model_bytes > *limit) {
+    prepared = Build(subject, core, *limit - report->runtime_bytes, emulated);
     report = prepared.ok() ? emulate::Run(*prepared) : Result<emulate::Report>(prepared.status());
   }
   if (!report.ok()) {

@@ -27,7 +27,8 @@ using Predictions = std::map<std::string, std::vector<size_t>>;
 
 // What an emulated core did with the golden images.
 struct Emulated {
-  std::string error;  // empty: it ran
+  std::string error;     // empty: it ran
+  std::string firmware;  // options of `artefact pull` that give it: "--core m4 --flash 131072"
   std::map<Figure, double> figures;
   int32_t images = 0;
   int32_t equal = 0;       // of them, every layer and logit

@@ -466,6 +466,7 @@ void Judgement::RunFits() {
     return Refuse(found == evidence_.cores.end() ? "was not emulated" : found->second.error);
   }
   const double figure = found->second.figures.at(test_.figure);
+  result().set_firmware(found->second.firmware);
   result().set_measured(figure);
   result().set_lower(figure);
   result().set_upper(figure);
@@ -478,6 +479,7 @@ void Judgement::RunSameBits() {
     return Refuse(found == evidence_.cores.end() ? "was not emulated" : found->second.error);
   }
   const Emulated& emulated = found->second;
+  result().set_firmware(emulated.firmware);
   result().set_n(emulated.images);
   result().set_successes(emulated.equal);
   result().set_measured(emulated.images == 0 ? 0 : 1.0 * emulated.equal / emulated.images);

@@ -91,6 +91,9 @@ std::string Finding(const v1::TestResult& test) {
     default:
       finding = test.reason();
   }
+  if (!test.firmware().empty()) {
+    finding += (finding.empty() ? "" : "; ") + ("artefact pull " + test.firmware());
+  }
   if (test.waived_by().empty() || test.outcome() == v1::PASS) return finding;
   return finding + " (waived until " + test.waived_until() + " by " + test.waived_by() + ": " +
          test.waiver_reason() + ")";

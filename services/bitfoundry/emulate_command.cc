@@ -20,7 +20,7 @@ constexpr uint32_t kSeed = 1;
 struct EmulateOptions {
   std::string model;
   std::string core = "m4";
-  packed::FirmwareOptions firmware;
+  uint64_t flash_bytes = 0;  // 0: as it is published
   std::string kernel;
   std::string golden;
 };
@@ -171,8 +171,13 @@ void Print(emulate::Core core, const Emulated& e) {
   }
 }
 
-packed::FirmwareOptions FirmwareFor(const EmulateOptions& options) {
-  packed::FirmwareOptions firmware = options.firmware;
+packed::FirmwareOptions FirmwareFor(const EmulateOptions& options, const packed::Network& network) {
+  packed::FirmwareOptions firmware;
+  if (options.flash_bytes > 0) {
+    firmware.flash_bytes = options.flash_bytes;
+  } else if (options.kernel.empty()) {
+    firmware = packed::PublishedOptions(network);
+  }
   for (const packed::Kernel kernel : packed::kKernels) {
     if (options.kernel == packed::Name(kernel)) firmware.kernel = kernel;
   }
@@ -191,7 +196,7 @@ Result<int> Emulate(const Shell& shell, const EmulateOptions& options) {
   int code = kDone;
   ordered_json all = ordered_json::array();
   for (const emulate::Core core : cores) {
-    const Result<Emulated> e = EmulateOn(core, one, FirmwareFor(options));
+    const Result<Emulated> e = EmulateOn(core, one, FirmwareFor(options, one.network));
     if (!e.ok()) return e.status().In(std::string(emulate::Name(core)));
     if (!e->differences.empty()) code = kFailed;
     if (shell.json) {
@@ -215,8 +220,12 @@ void AddEmulateCommand(CLI::App& app, Shell& shell) {
   command->add_option("FILE", options->model)->required();
   command->add_option("--core", options->core, "m0plus, m3, m4, m7, m33, m55, rv32imc; or all")
       ->capture_default_str();
-  command->add_option("--flash", options->firmware.flash_bytes,
-                      "Bytes for the model's constants; else the fastest kernels");
+  command
+      ->add_option(
+          "--flash", options->flash_bytes,
+          "Bytes that the model's constants may take; else the firmware as `artefact pull` "
+          "gives it for this core")
+      ->check(CLI::PositiveNumber);
   command->add_option("--kernel", options->kernel, "Of all binary layers, instead of choosing")
       ->check(CLI::IsMember({"rows", "lean", "fast"}));
   command->add_option("--golden", options->golden,

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "bitfoundry/v1/evaluator.grpc.pb.h"
 #include "bitfoundry/v1/trainer.grpc.pb.h"
+#include "emulate/emulate.h"
 #include "images/codec.h"
 #include "images/image.h"
 #include "packed/bundle.h"
@@ -144,7 +145,8 @@ Result<int> Cancel(const Shell& shell, const CancelOptions& options) {
 struct ModelOptions {
   std::string name;  // of a project, or the digest of an artefact
   std::string folder = ".";
-  uint64_t flash_bytes = 0;  // 0: the firmware as it was published
+  uint64_t flash_bytes = 0;  // 0: as the firmware was published
+  std::string core;          // empty: as the firmware was published
 };
 
 Result<int> ListModels(const Shell& shell, const ModelOptions& options) {
@@ -200,23 +202,27 @@ Status WriteFiles(const Shell& shell, const fs::path& folder,
   return Status();
 }
 
-// The artefact's network as firmware again, its kernels chosen within another budget.
+// The artefact's network as firmware again, its kernels chosen for another core or budget.
 Result<std::vector<packed::File>> Firmware(const std::vector<packed::File>& artefact,
-                                           uint64_t flash_bytes) {
+                                           const ModelOptions& asked) {
   const auto bytes = [&](const char* name) -> std::string {
     const auto found = std::ranges::find(artefact, name, &packed::File::name);
     return found == artefact.end() ? "" : found->bytes;
   };
   const std::string model = bytes("model.bnn");
-  packed::FirmwareOptions options;
-  options.flash_bytes = flash_bytes;
-  options.classes = BF_TRY(packed::ParseManifest(bytes("manifest.json"))).provenance.classes;
   const packed::Network network =
       BF_TRY(packed::Parse({reinterpret_cast<const uint8_t*>(model.data()), model.size()}));
+  packed::FirmwareOptions options = packed::PublishedOptions(network);
+  if (asked.flash_bytes > 0) options = {.flash_bytes = asked.flash_bytes};
+  if (!asked.core.empty()) {
+    options = emulate::OptionsFor(BF_TRY(emulate::ParseCore(asked.core)), options);
+  }
+  options.classes = BF_TRY(packed::ParseManifest(bytes("manifest.json"))).provenance.classes;
   return BF_TRY(packed::MakeFirmware(network, options)).files;
 }
 
 Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
+  if (!options.core.empty()) BF_TRY(emulate::ParseCore(options.core));
   const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
   v1::GetArtefactRequest request;
   request.set_digest(options.name);
@@ -229,8 +235,8 @@ Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
     files.push_back({file.name(), std::move(bytes)});
   }
   BF_TRY(WriteFiles(shell, options.folder, files));
-  if (options.flash_bytes > 0) {
-    const auto firmware = BF_TRY(Firmware(files, options.flash_bytes));
+  if (options.flash_bytes > 0 || !options.core.empty()) {
+    const auto firmware = BF_TRY(Firmware(files, options));
     BF_TRY(WriteFiles(shell, fs::path(options.folder) / "firmware", firmware));
   }
   if (shell.json) std::printf("%s\n", ToJson(artefact).c_str());
@@ -368,6 +374,8 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
                    "Also choose the firmware's kernels anew, for so many bytes of constants, into "
                    "the folder firmware/")
       ->check(CLI::PositiveNumber);
+  command->add_option("--core", pull->core,
+                      "The same, for a core: m0plus, m3, m4, m7, m33, m55 or rv32imc");
 
   const auto inspect = std::make_shared<FileOptions>();
   Add(app, shell, "inspect", "Layers, flash, RAM and work of a model.bnn",

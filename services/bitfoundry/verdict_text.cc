@@ -79,8 +79,13 @@ std::string Xml(const std::string& text) {
   return escaped;
 }
 
+// What stands for the slice of a test that has none.
+std::string SliceOf(const v1::TestResult& test) {
+  return test.slice().empty() ? "firmware" : test.slice();
+}
+
 std::string JunitCase(const v1::TestResult& test) {
-  const std::string head = "    <testcase classname=\"" + Xml(test.slice()) + "\" name=\"" +
+  const std::string head = "    <testcase classname=\"" + Xml(SliceOf(test)) + "\" name=\"" +
                            Xml(test.test_id()) + "\" assertions=\"" + std::to_string(test.n()) +
                            "\"";
   if (test.outcome() == v1::PASS) return head + "/>\n";
@@ -103,7 +108,7 @@ std::string Junit(const v1::Verdict& verdict) {
   };
   std::map<std::string, Group> groups;  // by slice
   for (const v1::TestResult& test : verdict.tests()) {
-    Group& group = groups[test.slice()];
+    Group& group = groups[SliceOf(test)];
     group.cases += JunitCase(test);
     ++group.tests;
     if (test.outcome() == v1::PASS) continue;

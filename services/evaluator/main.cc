@@ -25,7 +25,7 @@ std::string RuntimeName() {
   while (self.read(piece.data(), static_cast<std::streamsize>(piece.size())), self.gcount() > 0) {
     digest.Add(std::string_view(piece).substr(0, static_cast<size_t>(self.gcount())));
   }
-  return "packed reference interpreter, bf-evaluator sha256:" + digest.Finish();
+  return "packed engine of bf-evaluator sha256:" + digest.Finish();
 }
 
 Status Run(runtime::Process& process) {
@@ -33,7 +33,8 @@ Status Run(runtime::Process& process) {
   db::Database database(process.options.Text(runtime::kPgDsn));
   BF_TRY(db::CheckSchema(database));
   const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
-  jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+  jobs::Doorbell doorbell(BF_TRY(jobs::ParseRedisUrl(process.options.Text(runtime::kRedis))),
+                          runtime::RedisGauge(*process.metrics));
 
   evaluator::Desk desk(database, store, doorbell);
   evaluator::EvaluatorService service(desk);

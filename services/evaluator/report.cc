@@ -133,7 +133,7 @@ std::string Firmware(const verdicts::Evaluated& evaluated) {
       const v1::TestResult& test = evaluated.tests[i].result;
       if (IsOfFirmware(test) && test.core() == name) html += "<a id=\"" + Anchor(i) + "\"></a>";
     }
-    html += "</td>";
+    html += "<div class=\"soft\">artefact pull " + Html(emulated.firmware) + "</div></td>";
     if (!emulated.error.empty()) {
       html += "<td colspan=\"5\">was not run: " + Html(emulated.error) + "</td></tr>\n";
       continue;

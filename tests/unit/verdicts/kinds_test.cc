@@ -303,12 +303,13 @@ TEST_F(KindsTest, HoldsFirmwareToItsFigures) {
 TEST_F(KindsTest, AsksEveryBitOfAnEmulatedCore) {
   Add("a", 1, 1, 1);
   const std::string test = "{ id: t, equal_on: m4 }";
-  cores_[emulate::Core::kM4] = {"", {}, 8, 8, ""};
+  cores_[emulate::Core::kM4] = {.images = 8, .equal = 8};
   EXPECT_EQ(One(test).outcome(), v1::PASS);
-  cores_[emulate::Core::kM4] = {"", {}, 8, 7, "golden image 3 gives another layer 2"};
+  cores_[emulate::Core::kM4] = {
+      .images = 8, .equal = 7, .difference = "golden image 3 gives another layer 2"};
   EXPECT_EQ(One(test).outcome(), v1::FAIL);
   EXPECT_EQ(One(test).reason(), "golden image 3 gives another layer 2");
-  cores_[emulate::Core::kM4] = {"", {}, 0, 0, ""};
+  cores_[emulate::Core::kM4] = {};
   EXPECT_EQ(One(test).outcome(), v1::ERROR);
 }
 
