@@ -41,9 +41,14 @@ constexpr char kCompleteSession[] = R"sql(
 )sql";
 
 constexpr char kSetBudget[] = R"sql(
-  INSERT INTO teacher_budgets (project_id, max_calls, max_micros) VALUES ($1, $2, $3)
-  ON CONFLICT (project_id) DO UPDATE SET max_calls = $2, max_micros = $3
+  INSERT INTO teacher_budgets AS b (project_id, max_calls, max_micros)
+  VALUES ($1, greatest($2, 0), greatest($3, 0))
+  ON CONFLICT (project_id) DO UPDATE SET max_calls = CASE WHEN $2 < 0 THEN b.max_calls ELSE $2 END,
+                                         max_micros = CASE WHEN $3 < 0 THEN b.max_micros ELSE $3 END
 )sql";
+
+constexpr char kGetBudget[] =
+    "SELECT max_calls, max_micros FROM teacher_budgets WHERE project_id = $1";
 
 constexpr char kLockBudget[] =
     "SELECT max_calls, max_micros FROM teacher_budgets WHERE project_id = $1 FOR UPDATE";
@@ -148,9 +153,17 @@ Result<int64_t> Detections::CompleteSession(int64_t project_id, const std::strin
   return row[0].as<int64_t>();
 }
 
-Status TeacherBudget::Set(int64_t project_id, int64_t max_calls, int64_t max_micros) {
-  tx_.work.exec_params0(kSetBudget, project_id, max_calls, max_micros);
+Status TeacherBudget::Set(int64_t project_id, const Limits& limits) {
+  if (!limits.max_calls && !limits.max_micros) return Status();
+  tx_.work.exec_params0(kSetBudget, project_id, limits.max_calls.value_or(-1),
+                        limits.max_micros.value_or(-1));
   return Status();
+}
+
+Result<TeacherBudget::Limits> TeacherBudget::Get(int64_t project_id) {
+  const pqxx::result budget = tx_.work.exec_params(kGetBudget, project_id);
+  if (budget.empty()) return Limits();
+  return Limits{budget[0][0].as<int64_t>(), budget[0][1].as<int64_t>()};
 }
 
 Status TeacherBudget::Reserve(int64_t project_id, int64_t job_id, int64_t lease_epoch,

@@ -61,8 +61,17 @@ class TeacherBudget {
  public:
   explicit TeacherBudget(db::Tx& tx) : tx_(tx) {}
 
-  // Limits in all, for good; 0: none.
-  Status Set(int64_t project_id, int64_t max_calls, int64_t max_micros);
+  struct Limits {
+    std::optional<int64_t> max_calls;  // in all, for good; 0: no limit
+    std::optional<int64_t> max_micros;
+  };
+
+  // A limit that is not given stays as it is, or is none if there is no budget yet. Without any,
+  // nothing is set.
+  Status Set(int64_t project_id, const Limits& limits);
+
+  // Nothing, if there is no budget yet.
+  Result<Limits> Get(int64_t project_id);
 
   // Counts `calls` at `price_micros` each for this attempt of a job. Concurrent reservations of a
   // project take turns, so that together they never pass its limits.

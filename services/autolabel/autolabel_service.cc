@@ -7,8 +7,10 @@ namespace bitfoundry::autolabel {
 grpc::Status AutoLabelService::StartAutoLabel(grpc::ServerContext*,
                                               const v1::StartAutoLabelRequest* request,
                                               v1::StartAutoLabelResponse* response) {
-  const Result<int64_t> made =
-      desk_.Start(request->project(), request->max_calls(), request->max_micros());
+  catalog::TeacherBudget::Limits budget;
+  if (request->has_max_calls()) budget.max_calls = request->max_calls();
+  if (request->has_max_micros()) budget.max_micros = request->max_micros();
+  const Result<int64_t> made = desk_.Start(request->project(), budget);
   if (!made.ok()) return runtime::ToGrpc(made.status());
   if (*made > 0) doorbell_.Ring("label");
   response->set_enqueued_images(*made);
@@ -25,6 +27,9 @@ grpc::Status AutoLabelService::GetAutoLabelProgress(grpc::ServerContext*,
   response->set_judged_images(counts.judged_images);
   response->set_waiting_jobs(counts.waiting_jobs);
   response->set_dead_jobs(counts.dead_jobs);
+  const auto& budget = progress->budget;
+  if (budget.max_calls) response->set_max_calls(*budget.max_calls);
+  if (budget.max_micros) response->set_max_micros(*budget.max_micros);
   response->set_calls(progress->spent.calls);
   response->set_micros(progress->spent.micros);
   response->set_cache_hits(progress->spent.cache_hits);

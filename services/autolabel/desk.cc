@@ -29,14 +29,14 @@ Result<bool> EnsureLabelJob(db::Tx& tx, int64_t project_id, const std::string& d
 
 }  // namespace
 
-Result<int64_t> Desk::Start(const std::string& name, int64_t max_calls, int64_t max_micros) {
-  if (max_calls < 0 || max_micros < 0) {
+Result<int64_t> Desk::Start(const std::string& name, const catalog::TeacherBudget::Limits& budget) {
+  if (budget.max_calls.value_or(0) < 0 || budget.max_micros.value_or(0) < 0) {
     return Status(Code::kInvalidArgument, "BUDGET", "the budget is negative; 0 is no limit");
   }
   const catalog::Project project =
       BF_TRY(database_.Transact([&](db::Tx& tx) -> Result<catalog::Project> {
         const catalog::Project found = BF_TRY(catalog::Projects(tx).Get(name));
-        BF_TRY(catalog::TeacherBudget(tx).Set(found.id, max_calls, max_micros));
+        BF_TRY(catalog::TeacherBudget(tx).Set(found.id, budget));
         return found;
       }));
 
@@ -62,6 +62,7 @@ Result<Desk::Progress> Desk::GetProgress(const std::string& name) {
     const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(name));
     Progress progress;
     progress.counts = BF_TRY(catalog::GetTeacherProgress(tx, project.id));
+    progress.budget = BF_TRY(catalog::TeacherBudget(tx).Get(project.id));
     progress.spent = BF_TRY(catalog::TeacherBudget(tx).Total(project.id));
     progress.classes = project.classes;
     progress.teacher = TeacherKnows(project) ? teacher_ : "";

@@ -20,16 +20,17 @@ class Desk {
   Desk(db::Database& database, std::string teacher)
       : database_(database), teacher_(std::move(teacher)) {}
 
-  // Sets the budget (in all, for good; 0: no limit) and makes sure that a label job waits or runs
+  // Sets the budget (TeacherBudget::Set) and makes sure that a label job waits or runs
   // for each image with a sample that no teacher has answered for: one never asked for is new, a
   // dead one is redriven, and after a done one (the sample came later) there is another. Returns
   // how many jobs that made ready.
   //
   // Errors: kNotFound; kInvalidArgument, BUDGET, if a limit is negative.
-  Result<int64_t> Start(const std::string& project, int64_t max_calls, int64_t max_micros);
+  Result<int64_t> Start(const std::string& project, const catalog::TeacherBudget::Limits& budget);
 
   struct Progress {
     catalog::TeacherProgress counts;
+    catalog::TeacherBudget::Limits budget;
     catalog::TeacherBudget::Spent spent;
     std::vector<std::string> classes;
     std::string teacher;  // empty: none, or none that knows the classes; people are asked

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -24,10 +25,18 @@ using namespace std::chrono_literals;
 
 struct AutoLabelOptions {
   std::string project;
-  int64_t max_calls = 0;
-  int64_t max_micros = 0;
+  std::optional<int64_t> max_calls;
+  std::optional<int64_t> max_micros;
   bool watch = false;
+  bool look = false;
 };
+
+// " of 12": a limit, in units of `unit`; nothing if there is none.
+std::string Of(int64_t limit, double unit) {
+  std::ostringstream text;
+  if (limit > 0) text << " of " << static_cast<double>(limit) / unit;
+  return text.str();
+}
 
 std::string Text(const v1::AutoLabelProgress& progress) {
   std::ostringstream text;
@@ -35,8 +44,10 @@ std::string Text(const v1::AutoLabelProgress& progress) {
     text << "there is no teacher for these classes, people are asked; ";
   text << progress.judged_images() << " of " << progress.images() << " images judged, "
        << progress.waiting_jobs() << " jobs wait, " << progress.dead_jobs() << " dead; "
-       << progress.calls() << " calls, " << progress.cache_hits() << " from the cache, spent "
-       << static_cast<double>(progress.micros()) / 1e6 << "; answers:";
+       << progress.calls() << " calls" << Of(progress.max_calls(), 1) << ", "
+       << progress.cache_hits() << " from the cache, spent "
+       << static_cast<double>(progress.micros()) / 1e6 << Of(progress.max_micros(), 1e6)
+       << "; answers:";
   const std::map<std::string, int64_t> answers(progress.answers().begin(),
                                                progress.answers().end());
   for (const auto& [name, count] : answers) text << " " << name << " " << count;
@@ -44,18 +55,27 @@ std::string Text(const v1::AutoLabelProgress& progress) {
   return text.str();
 }
 
-Result<int> AutoLabel(const Shell& shell, const AutoLabelOptions& options) {
-  const auto stub = v1::AutoLabel::NewStub(BF_TRY(shell.Door("autolabel")));
+Status StartAutoLabel(const Shell& shell, const AutoLabelOptions& options,
+                      v1::AutoLabel::Stub& stub) {
   v1::StartAutoLabelRequest request;
   request.set_project(options.project);
-  request.set_max_calls(options.max_calls);
-  request.set_max_micros(options.max_micros);
+  if (options.max_calls) request.set_max_calls(*options.max_calls);
+  if (options.max_micros) request.set_max_micros(*options.max_micros);
   v1::StartAutoLabelResponse started;
   runtime::Call call(60s);
-  BF_TRY(runtime::FromGrpc(stub->StartAutoLabel(&call, request, &started)));
+  BF_TRY(runtime::FromGrpc(stub.StartAutoLabel(&call, request, &started)));
   if (!shell.json && started.enqueued_images() > 0) {
     std::printf("%ld images more in the queue\n", static_cast<long>(started.enqueued_images()));
   }
+  return Status();
+}
+
+Result<int> AutoLabel(const Shell& shell, const AutoLabelOptions& options) {
+  if (options.look && (options.max_calls || options.max_micros)) {
+    return BadUsage("--look changes nothing: give it without a budget");
+  }
+  const auto stub = v1::AutoLabel::NewStub(BF_TRY(shell.Door("autolabel")));
+  if (!options.look) BF_TRY(StartAutoLabel(shell, options, *stub));
   v1::AutoLabelProgress progress;
   const bool live = !shell.json && isatty(STDOUT_FILENO) == 1;
   for (int poll = 0;; ++poll) {
@@ -371,9 +391,11 @@ void AddLabelCommands(CLI::App& app, Shell& shell) {
           "a label, the rest becomes tasks for people",
           "bitfoundry autolabel person --max-calls 1000 --watch", automatic, AutoLabel);
   command->add_option("PROJECT", automatic->project)->required();
-  command->add_option("--max-calls", automatic->max_calls, "Budget, for the project; 0: no limit");
+  command->add_option("--max-calls", automatic->max_calls,
+                      "Budget, in all, for the project; 0: no limit; else it stays as it is");
   command->add_option("--max-micros", automatic->max_micros,
-                      "Budget in millionths of the currency; 0: no limit");
+                      "The same in millionths of the currency");
+  command->add_flag("--look", automatic->look, "Ask nothing: only say how it stands");
   command->add_flag("--watch", automatic->watch, "Return when nothing waits any more");
 
   const auto label = std::make_shared<LabelOptions>();

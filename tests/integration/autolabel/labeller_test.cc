@@ -30,6 +30,8 @@ using ::testing::UnorderedElementsAre;
 const std::vector<teacher::Detection> kSurePerson = {{10, 10, 40, 90, 0.8F, 0}};
 const std::vector<teacher::Detection> kDoubtfulPerson = {{10, 10, 40, 90, 0.4F, 0}};
 
+constexpr catalog::TeacherBudget::Limits kNoLimit{.max_calls = 0, .max_micros = 0};
+
 class LabellerTest : public bitfoundry::testing::PostgresTest {
  protected:
   void SetUp() override {
@@ -155,7 +157,7 @@ TEST_F(LabellerTest, OneLookAtTheParentAnswersForEachOfItsWindows) {
   stub_.See({{10, 10, 40, 90, 0.8F, 0}, {80, 0, 90, 10, 0.4F, 0}});
   const std::string digest =
       AddImage({Window{0, 0, 64, 100}, Window{36, 0, 64, 100}, Window{40, 20, 32, 32}});
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
   EXPECT_THAT(Work("label"), IsOk());
   EXPECT_EQ(stub_.calls, 1);
   EXPECT_EQ(Labels(), "1 - 0");  // person; only a doubtful box is in; nobody
@@ -170,7 +172,7 @@ TEST_F(LabellerTest, OneLookAtTheParentAnswersForEachOfItsWindows) {
 TEST_F(LabellerTest, ATestSampleIsForPeopleHoweverSureTheTeacherIs) {
   stub_.See(kSurePerson);
   AddImage({std::nullopt}, Part::kTest);
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
   EXPECT_THAT(Work("label"), IsOk());
   EXPECT_EQ(Count("answers WHERE class_index = 1"), "1");
   EXPECT_EQ(Labels(), "-");
@@ -180,12 +182,12 @@ TEST_F(LabellerTest, ATestSampleIsForPeopleHoweverSureTheTeacherIs) {
 TEST_F(LabellerTest, WhatWasSeenOnceIsNotPaidForAgain) {
   stub_.See(kSurePerson);
   const std::string digest = AddImage();
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
   EXPECT_THAT(Work("label"), IsOk());
 
   const int64_t other = AddProject("others", {"person", "no_person"});
   AddSamples(other, digest, 1, {std::nullopt}, Part::kTrain, "monday");
-  EXPECT_EQ(*desk_->Start("others", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("others", kNoLimit), 1);
   EXPECT_THAT(Work("label"), IsOk());
   EXPECT_EQ(stub_.calls, 1);
   EXPECT_EQ(Labels(), "1 0");  // the other project has its classes the other way round
@@ -197,15 +199,15 @@ TEST_F(LabellerTest, WhatWasSeenOnceIsNotPaidForAgain) {
 TEST_F(LabellerTest, AWindowThatComesLaterIsAnsweredFromWhatWasSeen) {
   stub_.See(kSurePerson);
   const std::string digest = AddImage({Window{0, 0, 64, 100}});
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 0);  // it waits already
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 0);  // it waits already
   EXPECT_THAT(Work("label"), IsOk());
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 0);  // nothing is missing
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 0);  // nothing is missing
 
   for (const Window& window : {Window{1, 0, 64, 100}, Window{2, 0, 64, 100}}) {
     AddSamples(project_, digest, 1, {window}, Part::kTrain, "monday");
-    EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
-    EXPECT_EQ(*desk_->Start("people", 0, 0), 0);
+    EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
+    EXPECT_EQ(*desk_->Start("people", kNoLimit), 0);
     EXPECT_THAT(Work("label"), IsOk());
   }
   EXPECT_EQ(Labels(), "1 1 1");
@@ -214,7 +216,7 @@ TEST_F(LabellerTest, AWindowThatComesLaterIsAnsweredFromWhatWasSeen) {
 
 TEST_F(LabellerTest, AnImageThatIsJudgedWhileAllAreListedGetsNoSecondJob) {
   AddImage();
-  ASSERT_EQ(*desk_->Start("people", 0, 0), 1);
+  ASSERT_EQ(*desk_->Start("people", kNoLimit), 1);
   const jobs::Lease lease = Claim("label")->leases.at(0);
   const Result<jobs::Write> write = labeller_->Label(lease, {});
   ASSERT_THAT(write, IsOk());
@@ -222,7 +224,7 @@ TEST_F(LabellerTest, AnImageThatIsJudgedWhileAllAreListedGetsNoSecondJob) {
   pqxx::connection connection(dsn());
   pqxx::work work(connection);
   work.exec("LOCK TABLE job_keys IN EXCLUSIVE MODE");
-  auto second = std::async(std::launch::async, [&] { return *desk_->Start("people", 0, 0); });
+  auto second = std::async(std::launch::async, [&] { return *desk_->Start("people", kNoLimit); });
   while (Count("pg_locks WHERE NOT granted AND relation = 'job_keys'::regclass") == "0") {
     std::this_thread::yield();  // until it has listed the image and wants to enqueue
   }
@@ -237,14 +239,14 @@ TEST_F(LabellerTest, GarbageBuriesTheJobAndNeverEntersTheCache) {
   stub_.See(kSurePerson);
   stub_.garbage = true;
   AddImage();
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
   EXPECT_EQ(Work("label").reason(), "MODEL_GARBAGE");
   EXPECT_EQ(Count("detections"), "0");
   EXPECT_EQ(Count("answers"), "0");
   EXPECT_EQ(desk_->GetProgress("people")->counts.dead_jobs, 1);
 
   stub_.garbage = false;
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);  // takes the dead up again
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);  // takes the dead up again
   EXPECT_THAT(Work("label"), IsOk());
   EXPECT_EQ(Count("detections"), "1");
 }
@@ -252,7 +254,7 @@ TEST_F(LabellerTest, GarbageBuriesTheJobAndNeverEntersTheCache) {
 TEST_F(LabellerTest, ATeacherThatIsAwayCostsTheJobAnAttemptAndNothingElse) {
   stub_.fail_next = 4;
   AddImage();
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
   EXPECT_THAT(Work("label"), StatusIs(Code::kUnavailable));
   EXPECT_EQ(One("SELECT state::text || attempt FROM jobs"), "ready1");
   Run("UPDATE jobs SET run_at = now()");
@@ -263,7 +265,7 @@ TEST_F(LabellerTest, ATeacherThatIsAwayCostsTheJobAnAttemptAndNothingElse) {
 
 TEST_F(LabellerTest, TheBudgetHoldsHoweverManyWorkAtOnce) {
   for (int i = 0; i < 12; ++i) AddImage();
-  EXPECT_EQ(*desk_->Start("people", /*max_calls=*/5, 0), 12);
+  EXPECT_EQ(*desk_->Start("people", {.max_calls = 5, .max_micros = {}}), 12);
   std::vector<std::vector<Status>> failed(4);
   std::vector<std::thread> workers;
   for (auto& mine : failed) workers.emplace_back([&] { mine = WorkAll("label"); });
@@ -280,7 +282,12 @@ TEST_F(LabellerTest, TheBudgetHoldsHoweverManyWorkAtOnce) {
   EXPECT_EQ(stub_.calls, 5);
   EXPECT_EQ(Count("answers"), "5");
 
-  EXPECT_EQ(*desk_->Start("people", 0, /*max_micros=*/12 * 250 - 1), 7);
+  EXPECT_EQ(*desk_->Start("people", {}), 7);  // says nothing of the budget: it stays
+  EXPECT_EQ(WorkAll("label").size(), 7U);
+  EXPECT_EQ(stub_.calls, 5);
+  EXPECT_EQ(*desk_->GetProgress("people")->budget.max_calls, 5);
+
+  EXPECT_EQ(*desk_->Start("people", {.max_calls = 0, .max_micros = 12 * 250 - 1}), 7);
   EXPECT_EQ(WorkAll("label").size(), 1U);  // one call short
   const Desk::Progress progress = *desk_->GetProgress("people");
   EXPECT_EQ(progress.spent.calls, 11);
@@ -299,13 +306,13 @@ TEST_F(LabellerTest, ATeacherThatCostsIsNotAskedBeforeSomebodySetABudget) {
               IsOk());
   EXPECT_EQ(Work("label").reason(), "BUDGET_UNSET");
   EXPECT_EQ(stub_.calls, 0);
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
   EXPECT_THAT(Work("label"), IsOk());
 }
 
 TEST_F(LabellerTest, WhatACrashedAttemptReservedStaysSpent) {
   AddImage();
-  EXPECT_EQ(*desk_->Start("people", /*max_calls=*/1, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", {.max_calls = 1, .max_micros = {}}), 1);
   const auto claimed = Claim("label");
   EXPECT_THAT(labeller_->Label(claimed->leases[0], {}), IsOk());  // and dies before it writes
   EXPECT_EQ(One("SELECT calls || settled::text FROM teacher_spend"), "1false");
@@ -318,7 +325,7 @@ TEST_F(LabellerTest, WhatACrashedAttemptReservedStaysSpent) {
 TEST_F(LabellerTest, InAProjectOfOtherClassesPeopleAreAskedAndNothingIsSpent) {
   project_ = AddProject("cats", {"cat", "dog"});
   AddImage();
-  EXPECT_EQ(*desk_->Start("cats", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("cats", kNoLimit), 1);
   EXPECT_THAT(Work("label"), IsOk());
   EXPECT_EQ(stub_.calls, 0);
   EXPECT_EQ(Count("tasks WHERE closed_at IS NULL"), "1");
@@ -331,7 +338,7 @@ TEST_F(LabellerTest, WithoutATeacherPeopleAreAskedAboutEverySample) {
   desk_ = std::make_unique<Desk>(database(), "");
   AddImage({Window{0, 0, 50, 50}, Window{50, 50, 50, 50}});
   AddImage({std::nullopt}, Part::kTest);
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 2);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 2);
   EXPECT_TRUE(WorkAll("label").empty());
   EXPECT_EQ(Tasks(), "true true true");
   const auto progress = desk_->GetProgress("people");
@@ -343,7 +350,7 @@ TEST_F(LabellerTest, WithoutATeacherPeopleAreAskedAboutEverySample) {
 TEST_F(LabellerTest, OnceASessionIsKnownItsPeopleAreDescribed) {
   for (int i = 0; i < 3; ++i) AddImage({Window{0, 0, 100, 100}, Window{60, 0, 40, 40}});
   AddImage({std::nullopt}, Part::kTrain, "tuesday");
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 4);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 4);
   Run("UPDATE jobs SET priority = (SELECT -position FROM samples WHERE image_digest ="
       " payload->>'imageDigest' LIMIT 1)");  // in the order of the frames
   for (int i = 0; i < 3; ++i) {
@@ -372,7 +379,7 @@ TEST_F(LabellerTest, OnceASessionIsKnownItsPeopleAreDescribed) {
 TEST_F(LabellerTest, SaysWhereInASampleTheBoxIsAsSharesOfIt) {
   stub_.See({{10, 30, 40, 90, 0.8F, 0}});
   AddImage({std::nullopt, Window{20, 10, 40, 40}, Window{60, 0, 40, 40}});
-  EXPECT_EQ(*desk_->Start("people", 0, 0), 1);
+  EXPECT_EQ(*desk_->Start("people", kNoLimit), 1);
   EXPECT_THAT(Work("label"), IsOk());
   EXPECT_THAT(Work("describe"), IsOk());
 
@@ -417,7 +424,8 @@ TEST_F(LabellerTest, OfTwoThatCompleteASessionAtOnceOneSeesIt) {
 TEST_F(LabellerTest, TheDoorStartsAndTells) {
   stub_.See(kDoubtfulPerson);
   AddImage();
-  jobs::Doorbell doorbell("127.0.0.1:1");  // nobody there: a bell is a convenience
+  jobs::Doorbell doorbell(
+      {.host = "127.0.0.1", .port = 1});  // nobody there: a bell is a convenience
   AutoLabelService service(*desk_, doorbell);
   grpc::ServerContext context;
   v1::StartAutoLabelRequest start;
