@@ -1,5 +1,7 @@
 #include "runtime/job_metrics.h"
 
+#include <prometheus/gauge.h>
+
 #include <utility>
 
 namespace bitfoundry::runtime {
@@ -41,6 +43,15 @@ void JobMetrics::Record(const std::string& outcome, std::chrono::duration<double
   Claimed(waited);
   Ended(outcome, ran);
   Expired(expired);
+}
+
+std::function<void(bool)> RedisGauge(prometheus::Registry& registry) {
+  prometheus::Gauge& gauge = prometheus::BuildGauge()
+                                 .Name("bf_redis_up")
+                                 .Help("Whether the doorbell's Redis answers")
+                                 .Register(registry)
+                                 .Add({});
+  return [&gauge](bool answers) { gauge.Set(answers ? 1 : 0); };
 }
 
 }  // namespace bitfoundry::runtime

@@ -3,6 +3,7 @@
 //   bf_job_wait_seconds{kind}            from when a job was due until it was claimed
 //   bf_job_run_seconds{kind,outcome}     of one attempt; its outcome as jobs::Attempt has it
 //   bf_job_expired_leases_total{kind}    leases of others that a claim found run out
+//   bf_redis_up                          whether the doorbell's Redis answers
 #pragma once
 
 #include <prometheus/counter.h>
@@ -10,6 +11,7 @@
 #include <prometheus/registry.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 namespace bitfoundry::runtime {
@@ -33,5 +35,8 @@ class JobMetrics {
   prometheus::Family<prometheus::Histogram>& run_;
   prometheus::Family<prometheus::Counter>& expired_;
 };
+
+// Sets bf_redis_up; for a jobs::Doorbell to call. `registry` outlives it.
+std::function<void(bool)> RedisGauge(prometheus::Registry& registry);
 
 }  // namespace bitfoundry::runtime

@@ -91,7 +91,7 @@ int Main(int argc, char** argv, std::vector<Option> known,
     return 0;
   }
   Log(Level::kError, status.message(), {{"reason", status.reason()}});
-  return 1;
+  return status.reason() == "OPTION" ? 2 : 1;
 }
 
 }  // namespace bitfoundry::runtime

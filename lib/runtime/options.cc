@@ -60,9 +60,9 @@ Result<int64_t> Options::Integer(const Option& option, int64_t low, int64_t high
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < low || value > high) {
-    return Status(Code::kInvalidArgument, std::string("--") + option.name + "=" + text +
-                                              ": not a whole number from " + std::to_string(low) +
-                                              " to " + std::to_string(high));
+    return Status(Code::kInvalidArgument, "OPTION",
+                  std::string("--") + option.name + "=" + text + ": not a whole number from " +
+                      std::to_string(low) + " to " + std::to_string(high));
   }
   return value;
 }

@@ -23,7 +23,8 @@ struct Option {
 // The options that more than one service has; a service's own are at the top of its main.cc.
 inline constexpr Option kPgDsn{"pg-dsn", "dbname=bitfoundry", "libpq connection string", true};
 inline constexpr Option kRedis{"redis-url", "redis://127.0.0.1:6379",
-                               "Redis that carries wake-ups: redis://host:port, or a socket's path",
+                               "Redis that carries wake-ups: redis://[[user]:password@]host[:port]"
+                               "[/database], or a socket's path",
                                true};
 inline constexpr Option kBlobs{"blobs", "/var/lib/bitfoundry/blobs",
                                "folder of the content-addressed store"};

@@ -28,18 +28,17 @@ namespace {
 // No job is claimed before the teacher, if there is one, has been reached: until then they wait for
 // another process.
 std::jthread StartWorker(const std::string& kind, const runtime::Process& process,
-                         db::Database& database, oip::Detector* teacher,
-                         runtime::JobMetrics& metrics, jobs::Handler handler,
-                         std::stop_token stop) {
+                         std::shared_ptr<jobs::Doorbell> doorbell, db::Database& database,
+                         oip::Detector* teacher, runtime::JobMetrics& metrics,
+                         jobs::Handler handler, std::stop_token stop) {
   return std::jthread([=, &process, &database, &metrics] {
     if (teacher != nullptr && !teacher->AwaitVersion(stop).ok()) return;
-    jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
     jobs::WorkerOptions options{.kind = kind, .name = process.name};
     options.on_attempt = [&](const jobs::Attempt& attempt) {
       metrics.Record(attempt.outcome, attempt.waited, attempt.ran, attempt.expired);
     };
-    if (kind == "label") options.after_done = [&](const auto&) { doorbell.Ring("describe"); };
-    jobs::Work(options, database, doorbell, handler, stop);
+    if (kind == "label") options.after_done = [&](const auto&) { doorbell->Ring("describe"); };
+    jobs::Work(options, database, *doorbell, handler, stop);
   });
 }
 
@@ -59,7 +58,9 @@ Status Run(runtime::Process& process) {
   const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
   db::Database database(process.options.Text(runtime::kPgDsn), static_cast<int>(2 * workers + 8));
   BF_TRY(db::CheckSchema(database));
-  jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+  const auto redis = BF_TRY(jobs::ParseRedisUrl(process.options.Text(runtime::kRedis)));
+  const auto redis_up = runtime::RedisGauge(*process.metrics);
+  jobs::Doorbell doorbell(redis, redis_up);
 
   oip::ClientOptions options;
   options.model = process.options.Text(kTeacherModel);
@@ -81,13 +82,15 @@ Status Run(runtime::Process& process) {
   std::vector<std::jthread> threads;
   for (int64_t i = 0; i < workers; ++i) {
     threads.push_back(StartWorker(
-        "label", process, database, teacher.get(), label_metrics,
+        "label", process, std::make_shared<jobs::Doorbell>(redis, redis_up), database,
+        teacher.get(), label_metrics,
         [&](const auto& lease, const auto& s) { return labeller.Label(lease, s); },
         stop.get_token()));
   }
   if (teacher != nullptr) {
     threads.push_back(StartWorker(
-        "describe", process, database, teacher.get(), describe_metrics,
+        "describe", process, std::make_shared<jobs::Doorbell>(redis, redis_up), database,
+        teacher.get(), describe_metrics,
         [&](const auto& lease, const auto& s) { return labeller.Describe(lease, s); },
         stop.get_token()));
   }

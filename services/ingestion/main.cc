@@ -2,6 +2,7 @@
 #include "runtime/main.h"
 
 #include "db/migrate.h"
+#include "runtime/job_metrics.h"
 #include "runtime/serve.h"
 #include "services/ingestion/ingestion_service.h"
 #include "services/ingestion/project_service.h"
@@ -16,7 +17,8 @@ Status Run(runtime::Process& process) {
   db::Database database(process.options.Text(runtime::kPgDsn));
   BF_TRY(db::CheckSchema(database));
   const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
-  jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+  jobs::Doorbell doorbell(BF_TRY(jobs::ParseRedisUrl(process.options.Text(runtime::kRedis))),
+                          runtime::RedisGauge(*process.metrics));
   ingestion::Intake intake(database, store, doorbell,
                            BF_TRY(process.options.Integer(kMaxWaiting, 1)));
 

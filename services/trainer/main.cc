@@ -4,6 +4,7 @@
 #include "blobs/store.h"
 #include "db/database.h"
 #include "db/migrate.h"
+#include "runtime/job_metrics.h"
 #include "runtime/serve.h"
 #include "services/trainer/jobs_service.h"
 #include "services/trainer/leases_service.h"
@@ -20,7 +21,8 @@ Status Run(runtime::Process& process) {
   db::Database database(process.options.Text(runtime::kPgDsn));
   BF_TRY(db::CheckSchema(database));
   const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
-  jobs::Doorbell doorbell(process.options.Text(runtime::kRedis));
+  jobs::Doorbell doorbell(BF_TRY(jobs::ParseRedisUrl(process.options.Text(runtime::kRedis))),
+                          runtime::RedisGauge(*process.metrics));
 
   trainer::RunDesk runs(database);
   trainer::LeaseDesk leases(database, store, std::chrono::seconds(lease_seconds), *process.metrics);

@@ -246,7 +246,7 @@ class IngestionTest : public testing::PostgresTest {
 
   std::filesystem::path folder_;
   std::unique_ptr<blobs::Store> store_;
-  jobs::Doorbell nobody_{"/nowhere"};
+  jobs::Doorbell nobody_{{.path = "/nowhere"}};
   prometheus::Registry metrics_;
   std::unique_ptr<Intake> intake_;
   std::unique_ptr<ProjectService> project_service_;

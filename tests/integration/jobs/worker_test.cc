@@ -27,7 +27,7 @@ class WorkerTest : public testing::PostgresTest {
       outcome = attempt.outcome;
       stop.request_stop();
     };
-    Doorbell nobody("/nowhere");
+    Doorbell nobody({.path = "/nowhere"});
     Work(options, database(), nobody, handler, stop.get_token());
     return outcome;
   }
@@ -77,7 +77,7 @@ TEST_F(WorkerTest, AJobWhoseLeaseIsTakenIsAskedToStop) {
   std::stop_source stop;
   std::atomic<bool> asked = false;
   options.on_attempt = [&](const Attempt&) { stop.request_stop(); };
-  Doorbell nobody("/nowhere");
+  Doorbell nobody({.path = "/nowhere"});
   Work(
       options, database(), nobody,
       [&](const Lease&, const std::stop_token& lost) -> Result<Write> {

@@ -91,7 +91,7 @@ class LeasesServiceTest : public testing::PostgresTest {
   std::optional<blobs::Store> store_;
   prometheus::Registry metrics_;
   std::optional<LeaseDesk> desk_;
-  jobs::Doorbell nobody_{"/nowhere"};
+  jobs::Doorbell nobody_{{.path = "/nowhere"}};
   std::optional<LeasesService> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TrainingLeases::Stub> stub_;
