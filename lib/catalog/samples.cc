@@ -25,6 +25,13 @@ constexpr char kAdd[] = R"sql(
   RETURNING id
 )sql";
 
+constexpr char kTakeTurns[] = "SELECT pg_advisory_xact_lock(hashtextextended($1, $2))";
+
+constexpr char kIsInOtherPart[] = R"sql(
+  SELECT EXISTS (SELECT FROM samples
+                  WHERE project_id = $1 AND image_digest = $2 AND part <> $3::sample_part)
+)sql";
+
 constexpr char kFindId[] = "SELECT id FROM samples WHERE project_id = $1 AND name = $2";
 
 constexpr char kSetTag[] = R"sql(
@@ -85,6 +92,8 @@ std::vector<Sample> FromRows(const pqxx::result& rows) {
   return samples;
 }
 
+std::string Name(Part part) { return part == Part::kTest ? "test" : "train"; }
+
 }  // namespace
 
 std::string SampleName(const std::string& image_digest, const std::optional<Window>& window) {
@@ -139,15 +148,20 @@ Result<Samples::Added> Samples::Add(const Sample& sample) {
   tx_.work.conn().prepare("samples_add", kAdd);
   const pqxx::result added = tx_.work.exec_prepared(
       "samples_add", sample.project_id, name, sample.image_digest, x, y, width, height,
-      std::string(sample.part == Part::kTest ? "test" : "train"), sample.camera, sample.session,
-      sample.position, nlohmann::json(sample.attributes).dump(),
-      std::bit_cast<int64_t>(sample.phash));
+      Name(sample.part), sample.camera, sample.session, sample.position,
+      nlohmann::json(sample.attributes).dump(), std::bit_cast<int64_t>(sample.phash));
   if (added.empty()) {
     return Added{tx_.work.exec_params1(kFindId, sample.project_id, name)[0].as<int64_t>(), false};
   }
   const auto id = added[0][0].as<int64_t>();
   for (const auto& [key, value] : sample.tags) BF_TRY(SetTag(id, key, value, "capture"));
   return Added{id, true};
+}
+
+Result<bool> Samples::IsInOtherPart(int64_t project_id, const std::string& image_digest,
+                                    Part part) {
+  tx_.work.exec_params1(kTakeTurns, image_digest, project_id);
+  return tx_.work.exec_params1(kIsInOtherPart, project_id, image_digest, Name(part))[0].as<bool>();
 }
 
 Status Samples::SetTag(int64_t sample_id, const std::string& key, const std::string& value,

@@ -77,6 +77,10 @@ class Samples {
   };
   Result<Added> Add(const Sample& sample);
 
+  // Whether samples of this image in the project are in another part than `part`. Until the
+  // transaction ends, nobody else learns or changes that: whoever asks takes turns.
+  Result<bool> IsInOtherPart(int64_t project_id, const std::string& image_digest, Part part);
+
   // Replaces the value. Errors: kFailedPrecondition if the key or the value is out of its limits.
   Status SetTag(int64_t sample_id, const std::string& key, const std::string& value,
                 const std::string& source);

@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 constexpr size_t kChunkBytes = 1 << 20;
-constexpr size_t kMaxBatchImages = 1000;
+constexpr size_t kBatchImages = 100;  // of a call, which has ten minutes: also for 24 megapixels
 constexpr uint64_t kMaxImageBytes = 16 << 20;
 constexpr uint64_t kMaxVideoBytes = 256 << 20;
 constexpr int kNamesShown = 5;
@@ -42,7 +42,7 @@ Result<int> CreateProject(const Shell& shell, const ProjectOptions& options) {
   int height = 0, width = 0, channels = 0, length = 0;
   if (std::sscanf(options.input.c_str(), "%dx%dx%d%n", &height, &width, &channels, &length) != 3 ||
       static_cast<size_t>(length) != options.input.size()) {
-    return Status(Code::kInvalidArgument, "--input " + options.input + ": write it as 64x64x1");
+    return BadUsage("--input " + options.input + ": write it as 64x64x1");
   }
   request.mutable_input()->set_height(height);
   request.mutable_input()->set_width(width);
@@ -109,7 +109,7 @@ Result<v1::Capture> CaptureOf(const IngestOptions& options) {
   for (const std::string& tag : options.tags) {
     const size_t equals = tag.find('=');
     if (equals == std::string::npos) {
-      return Status(Code::kInvalidArgument, "--tag " + tag + ": write it as key=value");
+      return BadUsage("--tag " + tag + ": write it as key=value");
     }
     (*capture.mutable_tags())[tag.substr(0, equals)] = tag.substr(equals + 1);
   }
@@ -330,7 +330,7 @@ Result<int> IngestImages(const Shell& shell, const IngestOptions& options) {
   const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
   v1::IngestImagesResponse total;
   for (std::span<const Item> rest(items); !rest.empty();) {
-    const size_t count = std::min(kMaxBatchImages, rest.size());
+    const size_t count = std::min(kBatchImages, rest.size());
     const auto response = BF_TRY(SendBatch(*stub, options, rest.first(count)));
     total.set_accepted(total.accepted() + response.accepted());
     total.set_duplicates(total.duplicates() + response.duplicates());
@@ -362,7 +362,7 @@ Result<v1::VideoStart> VideoStartOf(const IngestOptions& options) {
 
 Result<int> IngestVideo(const Shell& shell, const IngestOptions& options) {
   if (options.paths.size() != 1) {
-    return Status(Code::kInvalidArgument, "--video takes one file at a time");
+    return BadUsage("--video takes one file at a time");
   }
   const std::string bytes = BF_TRY(ReadFile(options.paths[0], kMaxVideoBytes));
   const auto stub = v1::Ingestion::NewStub(BF_TRY(shell.Door("ingestion")));
@@ -397,7 +397,8 @@ Result<int> IngestVideo(const Shell& shell, const IngestOptions& options) {
                   progress.frames_total(), progress.frames_stated());
     }
     if (progress.ignored() > 0) {
-      std::printf("%d of those there stay in the part, session, camera and tags they had\n",
+      std::printf("%d ignored: what is there stays in the part, session, camera and tags it had,\n"
+                  "and no frame gives samples to both parts\n",
                   progress.ignored());
     }
   }

@@ -120,8 +120,8 @@ Status Batch::Close() {
     if (counts->ignored > 0) {
       v1::Refused& ignored = *response_.add_ignored();
       ignored.set_name(image_->name());
-      ignored.set_reason("STAYS");
-      ignored.set_message("was there before and stays as it is: " + counts->how);
+      ignored.set_reason(counts->reason);
+      ignored.set_message(counts->how);
     }
   } else if (counts.status().code() == Code::kInvalidArgument ||
              counts.status().reason() == "ANSWERED_BEFORE") {

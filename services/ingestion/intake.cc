@@ -124,15 +124,25 @@ Result<Counts> Intake::Write(const Capture& capture, const Picture& picture) {
     catalog::Samples samples(tx);
     BF_TRY(samples.AddImage(picture.image));
     Counts added;
+    const bool split =
+        BF_TRY(samples.IsInOtherPart(capture.project.id, picture.image.digest, capture.part));
     int64_t newest = 0;  // of the samples that are new
     for (const catalog::Sample& sample : picture.samples) {
+      const std::string name = catalog::SampleName(sample.image_digest, sample.window);
+      if (split && !samples.Get(capture.project.id, name).ok()) {
+        ++added.ignored;
+        added.reason = "OTHER_PART";
+        added.how = "other samples of this image are in the other part, and no moment is in both";
+        continue;
+      }
       const auto [id, fresh] = BF_TRY(samples.Add(sample));
       ++(fresh ? added.accepted : added.duplicates);
       if (fresh) {
         newest = id;
       } else if (auto how = Differences(BF_TRY(samples.Get(id)), sample); !how.empty()) {
         ++added.ignored;
-        added.how = std::move(how);
+        added.reason = "STAYS";
+        added.how = "was there before and stays as it is: " + how;
       }
       if (picture.said.has_value()) BF_TRY(AddAnswer(tx, capture.project, id, *picture.said));
     }

@@ -46,7 +46,8 @@ struct Counts {
   int accepted = 0;    // new samples
   int duplicates = 0;  // samples that were there already
   int ignored = 0;     // of these: differ from what is stated of them now
-  std::string how;     // the last of them differs
+  std::string reason;  // why the last of them was: STAYS, OTHER_PART
+  std::string how;     // in words
 };
 
 // How far a video is.

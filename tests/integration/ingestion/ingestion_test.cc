@@ -89,6 +89,18 @@ TEST_F(IngestionTest, ANewWindowOfAnImageThatWasLookedAtIsLookedAt) {
   EXPECT_EQ(LabelJobs(), "2");
 }
 
+TEST_F(IngestionTest, NoWindowOfAnImageGoesToTheOtherPart) {
+  const images::Rect left{0, 0, 40, 40};
+  const images::Rect right{50, 0, 40, 40};
+  ASSERT_THAT(Ingest({{"l", Png(1), "", left}}), IsOk());
+  const auto other = Ingest({{"r", Png(1), "", right}}, "", v1::PART_TEST);
+  ASSERT_THAT(other, IsOk());
+  EXPECT_EQ(other->accepted(), 0);
+  ASSERT_EQ(other->ignored_size(), 1);
+  EXPECT_EQ(other->ignored(0).reason(), "OTHER_PART");
+  EXPECT_EQ(Samples(), "1");
+}
+
 TEST_F(IngestionTest, ARequestThatWasAnsweredIsAnsweredTheSameWithoutBeingDoneAgain) {
   const auto first = Ingest({{"a.png", Png(1)}, {"bad", "?"}}, kRequestId);
   ASSERT_THAT(first, IsOk());
