@@ -24,7 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr uintmax_t kMaxLogBytes = 16 << 20;  // then the log moves to <log>.1
-constexpr size_t kMaxLastWords = 300;
+constexpr size_t kMaxLastWords = 600;
 
 std::vector<char*> Pointers(std::vector<std::string>& texts) {
   std::vector<char*> pointers;

@@ -164,9 +164,9 @@ Status WhileUnavailable(const std::function<grpc::Status()>& call) {
   const auto until = std::chrono::steady_clock::now() + 60s;
   while (true) {
     const Status status = runtime::FromGrpc(call());
-    if (status.code() != Code::kUnavailable || std::chrono::steady_clock::now() > until) {
-      return status;
-    }
+    const bool passing =
+        status.code() == Code::kUnavailable || status.code() == Code::kDeadlineExceeded;
+    if (!passing || std::chrono::steady_clock::now() > until) return status;
     std::this_thread::sleep_for(500ms);
   }
 }

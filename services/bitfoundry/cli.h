@@ -94,8 +94,9 @@ const CLI::Validator& Utf8Text();
 // UTF-8, which the doors would refuse without saying where.
 Result<std::string> ReadSuite(const std::filesystem::path& path);
 
-// Calls again, for at most a minute, while the answer is UNAVAILABLE: a door that is being started
-// again is no reason to give up a wait. `call` makes a new context each time.
+// Calls again, for at most a minute, while the door is away or too slow: one that is being started
+// again is no reason to give up a wait. `call` makes a new context each time, and may be made
+// twice.
 Status WhileUnavailable(const std::function<grpc::Status()>& call);
 
 }  // namespace bitfoundry::cli

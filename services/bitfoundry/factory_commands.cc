@@ -54,8 +54,10 @@ Result<int> AwaitUp(const Shell& shell, const ProcessId& supervisor) {
   for (const auto until = std::chrono::steady_clock::now() + 120s;
        std::chrono::steady_clock::now() < until; std::this_thread::sleep_for(100ms)) {
     if (!IsAlive(supervisor)) {
+      std::string words = LastWords(log);
+      if (words.rfind("bitfoundry: ", 0) == 0) words.erase(0, words.find(' ') + 1);
       return Status(Code::kFailedPrecondition, "CANNOT_START",
-                    LastWords(log) + " (log: " + log.string() + ")");
+                    words + " (log: " + log.string() + ")");
     }
     const Result<RunFile> run = ReadRunFile(shell.data);
     if (!run.ok() || run->supervisor != supervisor || run->state != "up") continue;
@@ -77,7 +79,10 @@ Result<int> AwaitUp(const Shell& shell, const ProcessId& supervisor) {
 Result<int> Detach(const Shell& shell, const UpOptions& options) {
   std::error_code failed;
   std::filesystem::create_directories(shell.data / "log", failed);
-  if (failed) return Status(Code::kUnavailable, "cannot make " + shell.data.string());
+  if (failed) {
+    return Status(Code::kUnavailable,
+                  "cannot make " + shell.data.string() + ": " + failed.message());
+  }
   Command self;
   self.arguments = {std::filesystem::read_symlink("/proc/self/exe").string(), "up", "--data",
                     shell.data.string()};
@@ -100,21 +105,30 @@ Result<int> Detach(const Shell& shell, const UpOptions& options) {
   return kDone;
 }
 
-Result<int> Up(const Shell& shell, const UpOptions& options) {
-  if (options.detach) {
-    const Result<RunFile> run = ReadRunFile(shell.data);
-    if (run.ok() && run->state == "up" && IsAlive(run->supervisor)) {
-      std::printf(shell.json ? "{\"state\":\"up\",\"pid\":%d}\n" : "already running: pid %d\n",
-                  run->supervisor.pid);
-      return kDone;
-    }
-    return Detach(shell, options);
+// Of a factory that runs already: OK if it is what was asked for.
+Result<int> ShowRunning(const Shell& shell, const Choices& choices, const RunFile& run) {
+  if (!choices.any_teacher().empty() && choices.any_teacher() != run.teacher) {
+    return Status(Code::kFailedPrecondition, "ALREADY_RUNNING",
+                  "already running, pid " + std::to_string(run.supervisor.pid) + ", with " +
+                      (run.teacher.empty() ? "no teacher" : "the teacher " + run.teacher) +
+                      ": `bitfoundry down` first, then `up` again");
   }
-  if (shell.json) return BadUsage("up --json needs --detach: in the foreground it tells a story");
+  std::printf(shell.json ? "{\"state\":\"up\",\"pid\":%d}\n" : "already running: pid %d\n",
+              run.supervisor.pid);
+  return kDone;
+}
+
+Result<int> Up(const Shell& shell, const UpOptions& options) {
   Choices choices{shell.data, options.teacher_model, options.teacher};
   if (!choices.teacher_model.empty()) {
     choices.teacher_model = std::filesystem::absolute(choices.teacher_model);
   }
+  if (options.detach) {
+    const Result<RunFile> run = ReadRunFile(shell.data);
+    const bool running = run.ok() && run->state == "up" && IsAlive(run->supervisor);
+    return running ? ShowRunning(shell, choices, *run) : Detach(shell, options);
+  }
+  if (shell.json) return BadUsage("up --json needs --detach: in the foreground it tells a story");
   Supervisor supervisor = BF_TRY(Supervisor::Enter(choices));
   Say("data in " + shell.data.string() + "; Ctrl-C stops everything");
   BF_TRY(supervisor.Run(Say));

@@ -66,6 +66,12 @@ Result<int> Redrive(const Shell& shell, const JobOptions& options) {
   v1::RedriveJobsResponse response;
   runtime::Call call;
   BF_TRY(runtime::FromGrpc(stub->RedriveJobs(&call, request, &response)));
+  if (const auto asked = std::ssize(options.ids); response.redriven() < asked) {
+    return Status(Code::kFailedPrecondition, "NOT_DEAD",
+                  std::to_string(response.redriven()) + " of " + std::to_string(asked) +
+                      " jobs are ready again; the others are not dead, or not there:"
+                      " `bitfoundry jobs list-dead` shows those that are");
+  }
   if (shell.json) {
     std::printf("%s\n", ToJson(response).c_str());
   } else {

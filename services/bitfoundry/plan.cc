@@ -263,6 +263,7 @@ void PlanServices(const Choices& choices, const RunFile& before, Plan& plan) {
 Result<Plan> MakePlan(const Choices& choices, const RunFile& before) {
   Plan plan;
   plan.data = choices.data;
+  plan.teacher = choices.any_teacher();
   std::error_code failed;
   for (const char* folder : {"log", "ready", "blobs"}) {
     fs::create_directories(plan.data / folder, failed);

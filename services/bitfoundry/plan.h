@@ -31,6 +31,7 @@ struct Plan {
   std::filesystem::path data;
   std::string pg_dsn;  // a secret unless it is private
   bool private_postgres = false;
+  std::string teacher;  // as it was chosen
   std::vector<Planned> processes;
 };
 
@@ -39,6 +40,8 @@ struct Choices {
   std::filesystem::path data;
   std::string teacher_model;  // file that bf-teacher serves; empty: no bf-teacher
   std::string teacher;        // address of another Open Inference server, instead of bf-teacher
+
+  const std::string& any_teacher() const { return teacher.empty() ? teacher_model : teacher; }
 };
 
 // Makes the folders and, the first time, the private Postgres's files; BF_PG_DSN, BF_REDIS_URL and

@@ -8,7 +8,8 @@ namespace bitfoundry::cli {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ProcessId, pid, start_ticks)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunEntry, name, id, state, reason, listen, metrics, restarts,
                                    started, next_try)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunFile, supervisor, state, pg_dsn, processes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RunFile, supervisor, state, pg_dsn, teacher,
+                                                processes)
 
 const RunEntry* RunFile::Find(const std::string& name) const {
   for (const RunEntry& entry : processes) {

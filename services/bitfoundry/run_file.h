@@ -26,8 +26,9 @@ struct RunEntry {
 
 struct RunFile {
   ProcessId supervisor;
-  std::string state;   // "starting" | "up" | "stopping" | "down"
-  std::string pg_dsn;  // of the private Postgres; empty: BF_PG_DSN is in use, which is a secret
+  std::string state;    // "starting" | "up" | "stopping" | "down"
+  std::string pg_dsn;   // of the private Postgres; empty: BF_PG_DSN is in use, which is a secret
+  std::string teacher;  // what `up` was given: a model's file, or an address; empty: none
   std::vector<RunEntry> processes;
 
   const RunEntry* Find(const std::string& name) const;

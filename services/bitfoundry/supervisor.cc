@@ -72,7 +72,10 @@ Result<Supervisor> Supervisor::Enter(const Choices& choices) {
   const int lock = TakeLock(choices.data, 0ms);
   const Result<RunFile> before = ReadRunFile(choices.data);
   if (lock < 0) {
-    if (failed) return Status(Code::kUnavailable, "cannot make " + choices.data.string());
+    if (failed) {
+      return Status(Code::kUnavailable,
+                    "cannot make " + choices.data.string() + ": " + failed.message());
+    }
     return Status(Code::kFailedPrecondition, "ALREADY_RUNNING",
                   "already running in " + choices.data.string() +
                       (before.ok() ? ", pid " + std::to_string(before->supervisor.pid) : ""));
@@ -242,6 +245,7 @@ void Supervisor::Save(const std::string& state) {
   run.supervisor = Running(getpid()).value_or(ProcessId{});
   run.state = state;
   if (plan_.private_postgres) run.pg_dsn = plan_.pg_dsn;
+  run.teacher = plan_.teacher;
   for (const Child& child : children_) run.processes.push_back(child.entry);
   if (Status status = WriteRunFile(plan_.data, run); !status.ok()) say_(status.message());
 }
