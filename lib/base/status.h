@@ -2,7 +2,7 @@
 //
 // A function that can fail for a reason outside the program returns Status, or Result<T>. A broken
 // invariant is not an error but a bug: it aborts through BF_CHECK. Packages that throw are caught
-// where we enter them, and nowhere else: LibTorch in bnn::Train, libpqxx in db::Session::Transact
+// where we enter them, and nowhere else: LibTorch in bnn::Train, libpqxx in db::Database::Transact
 // (so a repository may let its SQL throw, because it only exists inside a Transact).
 //
 // The code decides what happens next, the reason is for programs that must tell two causes of one
@@ -19,7 +19,7 @@
 
 namespace bitfoundry {
 
-// Numbered like gRPC's canonical codes, so that crossing the wire is a cast (runtime/grpc.cc).
+// Numbered like gRPC's canonical codes, so that crossing the wire is a cast (runtime/error.cc).
 enum class Code {
   kOk = 0,
   kCancelled = 1,

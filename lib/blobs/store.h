@@ -3,7 +3,7 @@
 //   <root>/ab/cd/abcd...   one file per blob, written once and never changed
 //   <root>/drafts/         being written; a crash may leave a file here, which nothing refers to
 //
-// Bytes come before rows (DESIGN.md, rule 3): a blob is durable when Put returns, so a row that
+// Bytes come before rows (docs/architecture.md): a blob is durable when Put returns, so a row that
 // names it can be committed. Putting the same bytes twice is harmless, from any number of
 // processes at once. A crash leaves at worst a blob or a draft that no row names.
 #pragma once

@@ -1,4 +1,4 @@
-// The rules of docs/style.md that a program can check.
+// The rules of this code's style that a program can check.
 #include <gtest/gtest.h>
 
 #include <regex>
