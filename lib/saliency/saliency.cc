@@ -4,6 +4,8 @@
 #include <functional>
 #include <numeric>
 
+#include "saliency/squares.h"
+
 namespace bitfoundry::saliency {
 namespace {
 
@@ -114,55 +116,21 @@ Result<std::vector<int32_t>> Explainer::Scores(size_t count, size_t of_class) {
 Result<Heatmap> Explainer::Occlusion(std::span<const uint8_t> image, size_t of_class,
                                      const OcclusionOptions& options) {
   BF_TRY(Check(image, of_class));
-  const auto [height, width, channels] = shape_;
-  if (options.patch == 0 || options.patch > std::min(height, width) || options.stride == 0 ||
-      options.stride > options.patch) {
-    return Bad("BAD_OPTIONS", "patch " + std::to_string(options.patch) + ", stride " +
-                                  std::to_string(options.stride));
-  }
+  const Squares squares = BF_TRY(Squares::Make(shape_, options));
   Put(0, image);
   const int32_t whole = BF_TRY(Scores(1, of_class))[0];
-
-  // The last row and column of squares end at the image's edge, whatever the stride.
-  const auto places = [&](uint32_t side) {
-    std::vector<uint32_t> at;
-    for (uint32_t p = 0; p + options.patch < side; p += options.stride) at.push_back(p);
-    at.push_back(side - options.patch);
-    return at;
-  };
-  std::vector<std::pair<uint32_t, uint32_t>> squares;
-  for (const uint32_t y : places(height)) {
-    for (const uint32_t x : places(width)) squares.emplace_back(y, x);
-  }
-  const auto visit = [&](std::pair<uint32_t, uint32_t> square, auto&& pixel) {
-    for (uint32_t y = square.first; y < square.first + options.patch; ++y) {
-      for (uint32_t x = square.second; x < square.second + options.patch; ++x) {
-        pixel(size_t{y} * width + x);
-      }
-    }
-  };
-
-  std::vector<int64_t> drops(size_t{height} * width);
-  std::vector<uint32_t> covers(drops.size());
+  std::vector<double> drops;  // of whole numbers: their sums are exact
   for (size_t first = 0; first < squares.size(); first += kBatch) {
     const size_t count = std::min(kBatch, squares.size() - first);
     for (size_t i = 0; i < count; ++i) {
       Put(i, image);
-      visit(squares[first + i], [&](size_t pixel) { Erase(i, pixel); });
+      squares.ForEachPixel(first + i, [&](size_t pixel) { Erase(i, pixel); });
     }
-    const std::vector<int32_t> scores = BF_TRY(Scores(count, of_class));
-    for (size_t i = 0; i < count; ++i) {
-      visit(squares[first + i], [&](size_t pixel) {
-        drops[pixel] += int64_t{whole} - scores[i];
-        ++covers[pixel];
-      });
+    for (const int32_t score : BF_TRY(Scores(count, of_class))) {
+      drops.push_back(static_cast<double>(int64_t{whole} - score));
     }
   }
-  Heatmap map{height, width, std::vector<double>(drops.size())};
-  for (size_t i = 0; i < drops.size(); ++i) {
-    map.values[i] = static_cast<double>(drops[i]) / covers[i];
-  }
-  return map;
+  return squares.Mean(drops);
 }
 
 Result<Heatmap> Explainer::Rise(std::span<const uint8_t> image, size_t of_class,

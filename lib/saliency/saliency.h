@@ -1,9 +1,8 @@
 // Which pixels a packed network's answer hangs on, found by changing them and asking again: on the
 // very bytes that ship, in integers, so every map is the same on every machine.
 //
-// A gradient would be cheaper, but a binarized network has none: only the float network that it was
-// trained as has one, and that is another network (Widdicombe and Julier, "Gradient-based
-// interpretability methods and binarized neural networks", 2021, https://arxiv.org/abs/2106.12569).
+// A gradient would be cheaper, but a binarized network has none. surrogate.h has that of a network
+// that is like it, as a preview.
 //
 // The score of a class is its margin: its logit less the largest of the others. What is taken away
 // becomes the network's mean, the value that it sees outside of every image.
