@@ -57,6 +57,20 @@ TEST(Bounds, AgreeWithScipy) {
   EXPECT_NEAR(UpperBound({10000, 9540}, 0.05), 0.957397453367, 1e-11);
 }
 
+// R. G. Newcombe, "Two-sided confidence intervals for the single proportion: comparison of seven
+// methods", Statistics in Medicine 17 (1998) 857-872, table I, method 5: at 95 %, two-sided.
+TEST(Bounds, AreThoseOfAPublishedTable) {
+  struct Row {
+    int64_t successes, n;
+    double lower, upper;
+  };
+  for (const Row& row : {Row{81, 263, 0.2527, 0.3676}, Row{15, 148, 0.0578, 0.1617},
+                         Row{0, 20, 0.0000, 0.1684}, Row{1, 29, 0.0009, 0.1776}}) {
+    EXPECT_NEAR(LowerBound({row.n, row.successes}, 0.025), row.lower, 5e-5);
+    EXPECT_NEAR(UpperBound({row.n, row.successes}, 0.025), row.upper, 5e-5);
+  }
+}
+
 TEST(Bounds, AreWhereTheBinomialTailIsAlpha) {
   for (const double alpha : {0.001, 0.05, 0.25}) {
     for (const int64_t n : {1, 2, 17, 200, 1000}) {

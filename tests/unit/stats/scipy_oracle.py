@@ -3,7 +3,8 @@
 and the answer on each line. It is Debian's Python that has Debian's SciPy (python3-scipy)."""
 import numpy
 from scipy.optimize import brentq, minimize_scalar
-from scipy.stats import beta, binom, binomtest, multinomial
+from scipy.special import betainc
+from scipy.stats import beta, binom, binomtest, f_oneway, multinomial
 
 random = numpy.random.default_rng(seed=4)
 
@@ -36,7 +37,10 @@ def mcnemar():
     for losses, gains in ((0, 0), (5, 0), (0, 5), (10, 3), (12, 2), (40, 31), (300, 250)):
         changed = losses + gains
         p = binomtest(losses, changed, 0.5, "greater").pvalue if changed else 1.0
-        say("mcnemar", losses, gains, p)
+        say("mcnemar", losses, gains, 1, p)
+    for losses, gains, design in ((10, 3, 1.5), (40, 31, 3.25)):
+        say("mcnemar", losses, gains, design,
+            float(betainc(losses / design, gains / design + 1, 0.5)))
 
 
 def holm():
@@ -108,9 +112,69 @@ def loss():
         say("loss_broken", n, losses, gains, margin, float(loss_p(n, gains, losses, -margin)))
 
 
+def gaps():
+    """The largest difference of an upper and another group's lower bound, and of a lower and an
+    upper one at Bonferroni's share; and the alphas at which these reach a limit."""
+    def bounds(groups, tail):
+        low = [beta.ppf(tail, k, n - k + 1) if k else 0.0 for n, k in groups]
+        high = [beta.ppf(1 - tail, k + 1, n - k) if k < n else 1.0 for n, k in groups]
+        return low, high
+
+    def upper(groups, alpha):
+        low, high = bounds(groups, alpha / 2)
+        return max(high[i] - low[j] for i in range(len(low)) for j in range(len(low)) if i != j)
+
+    def lower(groups, alpha):
+        low, high = bounds(groups, alpha / (2 * len(groups)))
+        return max(0.0, max(low) - min(high))
+
+    for groups in (((200, 190), (300, 240)), ((1000, 950), (150, 149), (90, 70)),
+                   ((40, 40), (30, 0))):
+        counts = [v for group in groups for v in group]
+        for alpha in (0.05, 0.01):
+            say("gap_upper", alpha, *counts, float(upper(groups, alpha)))
+            say("gap_lower", alpha, *counts, float(lower(groups, alpha)))
+    for groups, limit in ((((2000, 1900), (2000, 1890)), 0.02), (((500, 470), (80, 79)), 0.1)):
+        counts = [v for group in groups for v in group]
+        p = brentq(lambda a: upper(groups, a) - limit, 1e-9, 0.999, xtol=1e-14)
+        say("gap_holds", limit, *counts, p)
+    for groups, limit in ((((500, 475), (500, 430)), 0.03), (((300, 290), (80, 40), (9, 9)), 0.2)):
+        counts = [v for group in groups for v in group]
+        p = brentq(lambda a: lower(groups, a) - limit, 1e-9, 0.999, xtol=1e-14)
+        say("gap_broken", limit, *counts, p)
+
+
+def icc():
+    for groups in (((10, 10), (10, 10), (10, 2), (10, 9), (10, 9)),
+                   ((3, 1), (50, 45), (7, 7), (20, 5), (1, 0), (4, 4)), ((9, 5), (8, 4), (7, 4))):
+        values = [[1] * k + [0] * (n - k) for n, k in groups]
+        f = f_oneway(*values).statistic
+        total = sum(n for n, _ in groups)
+        size = (total - sum(n * n for n, _ in groups) / total) / (len(groups) - 1)
+        say("icc", *[v for group in groups for v in group],
+            float(max(0.0, (f - 1) / (f - 1 + size))))
+
+
+def trials_needed():
+    for n, k, design, limit, alpha in (
+            (200, 192, 1, 0.95, 0.05), (20, 20, 2, 0.95, 0.05), (100, 92, 1, 0.95, 0.0025),
+            (750, 629, 3.5, 0.85, 0.05), (10, 9, 1, 0.7, 0.05)):
+        sizes = numpy.arange(n, 200_000)
+        trials = sizes / design
+        successes = trials * (k / n)
+        many = betainc(successes, trials - successes + 1, limit)
+        few = (1 - betainc(successes + 1, trials - successes, limit) if k < n
+               else numpy.ones(len(sizes)))
+        settled = sizes[(many <= alpha) | (few <= alpha)]
+        say("trials_needed", n, k, design, limit, alpha, settled[0] - n)
+
+
 bounds_and_tests()
 effective_bounds()
 mcnemar()
 holm()
 sample_sizes()
 loss()
+gaps()
+icc()
+trials_needed()

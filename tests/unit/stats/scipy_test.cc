@@ -8,6 +8,8 @@
 #include <sstream>
 #include <string>
 
+#include "stats/clusters.h"
+#include "stats/gap.h"
 #include "stats/paired.h"
 #include "stats/proportion.h"
 
@@ -60,6 +62,15 @@ class Scipy : public ::testing::Test {
     return {static_cast<int64_t>(line[0]), static_cast<int64_t>(line[1])};
   }
 
+  // Of groups that begin at `from` of a line and end before its answer.
+  static std::vector<Count> GroupsOf(const std::vector<double>& line, size_t from) {
+    std::vector<Count> groups;
+    for (size_t i = from; i + 2 < line.size(); i += 2) {
+      groups.push_back({static_cast<int64_t>(line[i]), static_cast<int64_t>(line[i + 1])});
+    }
+    return groups;
+  }
+
   static inline Lines answers_;
 };
 
@@ -83,8 +94,8 @@ TEST_F(Scipy, GivesTheSameBinomialTests) {
 }
 
 TEST_F(Scipy, GivesTheSameMcNemarTests) {
-  Compare("mcnemar", 7, 1e-9, [](const auto& a) {
-    return McNemar({1000, static_cast<int64_t>(a[0]), static_cast<int64_t>(a[1])});
+  Compare("mcnemar", 9, 1e-9, [](const auto& a) {
+    return McNemar({1000, static_cast<int64_t>(a[0]), static_cast<int64_t>(a[1]), a[2]});
   });
 }
 
@@ -107,6 +118,26 @@ TEST_F(Scipy, GivesTheSameSampleSizesByBruteForce) {
   Compare("power", 8, 1e-9, [](const auto& a) {
     return PowerToCertify(static_cast<int64_t>(a[0]), a[1], a[2], a[3]);
   });
+}
+
+TEST_F(Scipy, GivesTheSameNumberOfTrialsToSettleATest) {
+  Compare("trials_needed", 5, 0, [](const auto& a) {
+    const auto needed =
+        TrialsNeeded({static_cast<int64_t>(a[0]), static_cast<int64_t>(a[1]), a[2]}, a[3], a[4]);
+    return static_cast<double>(needed.value_or(-1));
+  });
+}
+
+TEST_F(Scipy, GivesTheSameGapsAndTestsOfThem) {
+  Compare("gap_upper", 6, 1e-9, [](const auto& a) { return BoundGap(GroupsOf(a, 1), a[0]).upper; });
+  Compare("gap_lower", 6, 1e-9, [](const auto& a) { return BoundGap(GroupsOf(a, 1), a[0]).lower; });
+  Compare("gap_holds", 2, 1e-9, [](const auto& a) { return TestGap(GroupsOf(a, 1), a[0]).holds; });
+  Compare("gap_broken", 2, 1e-9,
+          [](const auto& a) { return TestGap(GroupsOf(a, 1), a[0]).broken; });
+}
+
+TEST_F(Scipy, GivesTheSameCorrelationWithinGroups) {
+  Compare("icc", 3, 1e-9, [](const auto& a) { return Cluster(GroupsOf(a, 0)).estimated_icc; });
 }
 
 // The oracle enumerates every outcome; only the search for the least favourable share is inexact.
