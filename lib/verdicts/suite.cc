@@ -9,6 +9,7 @@
 #include <set>
 
 #include "slices/nearest.h"
+#include "verdicts/keys.h"
 
 namespace bitfoundry::verdicts {
 namespace {
@@ -184,8 +185,7 @@ slices::Origin Reader::TextAt(const YAML::Node& scalar) const {
 }
 
 Status Reader::ReadDefaults(const YAML::Node& defaults) {
-  BF_TRY(CheckKeys(defaults, "defaults",
-                   {"alpha", "positive", "min_n", "severity", "cluster", "max_evaluations"}));
+  BF_TRY(CheckKeys(defaults, "defaults", KeysOf<v1::SuiteSpec::Defaults>()));
   if (defaults["alpha"]) suite_.alpha = BF_TRY(Number(defaults, "alpha", 0.001, 0.25));
   if (defaults["max_evaluations"]) {
     suite_.max_evaluations = BF_TRY(Whole(defaults, "max_evaluations", 1));
@@ -334,10 +334,7 @@ Status Reader::ReadTransforms(const YAML::Node& node, DataTest& test) const {
 }
 
 Result<std::vector<DataTest>> Reader::ReadBound(const YAML::Node& node, DataTest test) const {
-  BF_TRY(CheckKeys(node, "a test",
-                   {"id", "slice", "metric", "positive", "at_least", "at_most", "min_n",
-                    "transform", "severity", "cluster"},
-                   kKindKeys));
+  BF_TRY(CheckKeys(node, "a test", KeysOf(Kind::kBound), kKindKeys));
   test.slice = BF_TRY(SliceOf(node));
   BF_TRY(ReadMetric(node, test));
   BF_TRY(ReadLimit(node, test));
@@ -356,9 +353,7 @@ Result<std::vector<DataTest>> Reader::ReadBound(const YAML::Node& node, DataTest
 }
 
 Result<std::vector<DataTest>> Reader::ReadRegression(const YAML::Node& node, DataTest test) const {
-  BF_TRY(CheckKeys(node, "a test against what was shipped",
-                   {"id", "slice", "foreach", "vs", "metric", "positive", "max_loss", "min_n",
-                    "severity", "cluster", "first_release"}));
+  BF_TRY(CheckKeys(node, "a test against what was shipped", KeysOf(Kind::kRegression)));
   test.kind = Kind::kRegression;
   BF_TRY(Word(node, "vs", {"shipped"}));
   BF_TRY(ReadMetric(node, test));
@@ -397,9 +392,7 @@ Result<std::vector<DataTest>> Reader::ReadRegression(const YAML::Node& node, Dat
 }
 
 Result<std::vector<DataTest>> Reader::ReadGap(const YAML::Node& node, DataTest test) const {
-  BF_TRY(CheckKeys(
-      node, "a test of groups",
-      {"id", "slice", "across", "metric", "positive", "max_gap", "min_n", "severity", "cluster"}));
+  BF_TRY(CheckKeys(node, "a test of groups", KeysOf(Kind::kGap)));
   test.kind = Kind::kGap;
   if (node["slice"]) test.slice = BF_TRY(SliceOf(node));
   test.across = BF_TRY(ReadField(node["across"], {"tag", "meta"}));
@@ -412,9 +405,7 @@ Result<std::vector<DataTest>> Reader::ReadGap(const YAML::Node& node, DataTest t
 }
 
 Result<std::vector<DataTest>> Reader::ReadShortcut(const YAML::Node& node, DataTest test) const {
-  BF_TRY(CheckKeys(
-      node, "a scan",
-      {"id", "slice", "scan", "on", "positive", "max_gap", "min_n", "severity", "cluster"}));
+  BF_TRY(CheckKeys(node, "a scan", KeysOf(Kind::kShortcut)));
   test.kind = Kind::kShortcut;
   BF_TRY(Word(node, "scan", {"shortcut"}));
   if (node["slice"]) test.slice = BF_TRY(SliceOf(node));
@@ -432,11 +423,13 @@ Result<std::vector<DataTest>> Reader::ReadShortcut(const YAML::Node& node, DataT
 }
 
 Result<std::vector<DataTest>> Reader::ReadFits(const YAML::Node& node, DataTest test) const {
-  BF_TRY(CheckKeys(node, "a test of firmware", {"id", "on", "fits", "severity"}));
+  BF_TRY(CheckKeys(node, "a test of firmware", KeysOf(Kind::kFits)));
   test.kind = Kind::kFits;
   test.side = stats::Side::kAtMost;
-  BF_TRY(Text(node, "on"));
-  test.core = BF_TRY(ReadCore(node["on"]));
+  if (!node["on"]) return Invalid(node, "'on' is missing");
+  const std::vector<YAML::Node> cores = BF_TRY(List(node, "on"));
+  if (cores.size() > 1) return Invalid(node["on"], "'fits' is on one core: write a test for each");
+  test.core = BF_TRY(ReadCore(cores[0]));
   const Names figures(std::begin(kFigureNames), std::end(kFigureNames));
   BF_TRY(CheckKeys(node["fits"], "fits", figures));
   std::vector<DataTest> tests;
@@ -452,7 +445,7 @@ Result<std::vector<DataTest>> Reader::ReadFits(const YAML::Node& node, DataTest 
 }
 
 Result<std::vector<DataTest>> Reader::ReadSameBits(const YAML::Node& node, DataTest test) const {
-  BF_TRY(CheckKeys(node, "a test of equal outputs", {"id", "equal_on", "severity"}));
+  BF_TRY(CheckKeys(node, "a test of equal outputs", KeysOf(Kind::kSameBits)));
   test.kind = Kind::kSameBits;
   std::vector<DataTest> tests;
   for (const YAML::Node& item : BF_TRY(List(node, "equal_on"))) {
@@ -511,7 +504,7 @@ Status Reader::ReadWaivers(const YAML::Node& waivers) {
   }
   const Names known(ids.begin(), ids.end());
   for (const auto& node : waivers) {
-    BF_TRY(CheckKeys(node, "a waiver", {"test", "until", "by", "reason"}));
+    BF_TRY(CheckKeys(node, "a waiver", KeysOf<v1::SuiteSpec::Waiver>()));
     Waiver waiver;
     waiver.test = BF_TRY(Word(node, "test", known));
     waiver.until = BF_TRY(Text(node, "until"));
@@ -528,8 +521,7 @@ Status Reader::ReadWaivers(const YAML::Node& waivers) {
 
 Result<Suite> Reader::Run() {
   const YAML::Node root = YAML::Load(yaml_);
-  BF_TRY(
-      CheckKeys(root, "a suite", {"suite", "version", "defaults", "slices", "tests", "waivers"}));
+  BF_TRY(CheckKeys(root, "a suite", KeysOf<v1::SuiteSpec>()));
   suite_.name = BF_TRY(Text(root, "suite"));
   suite_.version = BF_TRY(Whole(root, "version", 1));
   if (root["defaults"]) BF_TRY(ReadDefaults(root["defaults"]));

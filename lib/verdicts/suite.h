@@ -14,6 +14,8 @@
 //   waivers:
 //     - { test: far_found, until: 2026-12-01, by: A. Person, reason: more labels are on their way }
 //
+// One to one with it is the message v1::SuiteSpec (verdicts/spec.h).
+//
 // A suite that could pass by mistake is refused before anything runs: unknown keys, metrics,
 // slices and classes, a limit that nothing proves or that nothing breaks, no test that blocks, a
 // waiver without reason or date.
