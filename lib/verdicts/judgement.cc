@@ -147,6 +147,13 @@ stats::Paired Judgement::Compare(std::span<const size_t> places) const {
   return pairs;
 }
 
+// Counted rows that lack what the test sorts them by: nobody can say where they belong.
+template <typename Lacks>
+void Judgement::LeaveOut(Lacks lacks) {
+  const auto left_out = static_cast<int32_t>(std::erase_if(judged.counted, lacks));
+  result().set_unknown_rows(result().unknown_rows() + left_out);
+}
+
 // False, and refused, if a counted row may resemble others and does not say which.
 bool Judgement::CheckClusters() {
   if (!clusters_) return true;
@@ -351,8 +358,9 @@ void Judgement::RunRegression() {
 
 void Judgement::RunGap() {
   Count(judged.members, &judged.counted);
-  if (!CheckClusters()) return;
   const Texts across(columns_, test_.across);
+  LeaveOut([&](size_t place) { return !across.Has(place); });
+  if (!CheckClusters()) return;
   auto groups = across.Split(judged.counted);
   std::sort(groups.begin(), groups.end(),
             [&](const auto& a, const auto& b) { return across.Of(a[0]) < across.Of(b[0]); });
@@ -426,10 +434,10 @@ void Judgement::RunShortcut() {
   for (size_t i = 0; i < found->second.rows.size(); ++i) {
     values[found->second.rows[i]] = found->second.values[i];
   }
+  judged.counted = judged.members;
+  LeaveOut([&](size_t place) { return std::isnan(values[place]); });
   std::vector<size_t> by_label[2];
-  for (const size_t place : judged.members) {
-    if (std::isnan(values[place])) continue;
-    judged.counted.push_back(place);
+  for (const size_t place : judged.counted) {
     by_label[LabelOf(place) == positive_ ? 1 : 0].push_back(place);
   }
   result().set_n(static_cast<int32_t>(judged.counted.size()));

@@ -62,6 +62,8 @@ class Judgement {
   stats::Count Count(std::span<const size_t> places, std::vector<size_t>* counted = nullptr) const;
   stats::Paired Compare(std::span<const size_t> places) const;
 
+  template <typename Lacks>
+  void LeaveOut(Lacks lacks);
   bool CheckClusters();
   bool EnoughGroups(const stats::Clustering& clustering, const std::string& where = "");
   stats::Count Clustered(std::span<const size_t> places, stats::Clustering* clustering) const;

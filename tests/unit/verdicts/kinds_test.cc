@@ -105,6 +105,20 @@ TEST_F(KindsTest, IsClosedOnASmallGroupAndOnOneAlone) {
             "the group 'b' has only 29 samples labelled 'person'; at least 30 are wanted");
 }
 
+TEST_F(KindsTest, SaysHowManyRowsLackWhatTheyAreSortedBy) {
+  Add("a", 1, 500, 475);
+  Add("b", 1, 500, 470);
+  for (size_t i = 0; i < 1000; ++i) data_.rows[i].attributes["x"] = static_cast<double>(i % 97);
+  for (size_t i = 0; i < 300; ++i) data_.rows[i].tags.clear();
+  for (size_t i = 0; i < 40; ++i) data_.rows[i].attributes.clear();
+  const auto gap = One("{ id: t, across: tag.group, metric: recall, max_gap: 0.1 }");
+  EXPECT_EQ(gap.n(), 700);
+  EXPECT_EQ(gap.unknown_rows(), 300);
+  const auto scan = One("{ id: t, scan: shortcut, on: attr.x, max_gap: 0.3 }");
+  EXPECT_EQ(scan.n(), 960);
+  EXPECT_EQ(scan.unknown_rows(), 40);
+}
+
 // ---- Clusters
 
 // Sessions of `size` samples of class 1, `right` of each right.
