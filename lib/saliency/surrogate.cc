@@ -19,14 +19,14 @@ struct Filter {
   uint32_t width = 0;
   uint32_t stride = 1;
   uint32_t pad = 0;
-  int32_t outside = 0;          // the value of the padding
-  std::vector<int8_t> weights;  // [channels of the output][height][width][channels of the input]
+  int16_t outside = 0;           // the value of the padding
+  std::vector<int16_t> weights;  // [channels of the output][height][width][channels of the input]
 };
 
 // Words of bits as -1 and +1.
-std::vector<int8_t> Signs(const std::vector<uint32_t>& words, uint32_t channels) {
+std::vector<int16_t> Signs(const std::vector<uint32_t>& words, uint32_t channels) {
   const size_t row = packed::Words(channels);
-  std::vector<int8_t> signs;
+  std::vector<int16_t> signs;
   for (size_t w = 0; w < words.size(); w += row) {
     for (uint32_t c = 0; c < channels; ++c) {
       const bool bit = (words[w + c / packed::kWordBits] >> (c % packed::kWordBits) & 1) != 0;
@@ -37,7 +37,8 @@ std::vector<int8_t> Signs(const std::vector<uint32_t>& words, uint32_t channels)
 }
 
 Filter FilterOf(const packed::Stem& op, const Shape&) {
-  return {op.kernel, op.kernel, op.stride, op.kernel / 2, 0, op.weights};
+  return {op.kernel,     op.kernel, op.stride,
+          op.kernel / 2, 0,         {op.weights.begin(), op.weights.end()}};
 }
 Filter FilterOf(const packed::BinaryConv& op, const Shape& in) {
   return {op.kernel, op.kernel, op.stride, op.kernel / 2, 1, Signs(op.weights, in.channels)};
@@ -78,17 +79,18 @@ std::vector<int32_t> Sums(const Filter& filter, const Shape& in, const Shape& ou
                           const std::vector<int32_t>& values) {
   const size_t taps = size_t{filter.height} * filter.width;
   std::vector<int32_t> sums(size_t{out.height} * out.width * out.channels);
-  std::vector<int32_t> patch(taps * in.channels);
+  std::vector<int16_t> patch(taps * in.channels);  // of 16 bits, for which there is pmaddwd
   ForEachPixel(out, [&](size_t pixel, uint32_t y, uint32_t x) {
     ForEachTap(filter, in, y, x, [&](size_t tap, std::optional<size_t> from) {
-      int32_t* const to = &patch[tap * in.channels];
-      if (from) std::copy_n(&values[*from * in.channels], in.channels, to);
-      if (!from) std::fill_n(to, in.channels, filter.outside);
+      int16_t* const to = &patch[tap * in.channels];
+      for (size_t c = 0; c < in.channels; ++c) {
+        to[c] = from ? static_cast<int16_t>(values[*from * in.channels + c]) : filter.outside;
+      }
     });
-    const int8_t* weight = filter.weights.data();
     for (size_t c = 0; c < out.channels; ++c) {
+      const int16_t* const weight = &filter.weights[c * patch.size()];
       int32_t sum = 0;
-      for (const int32_t value : patch) sum += value * *weight++;
+      for (size_t k = 0; k < patch.size(); ++k) sum += int32_t{patch[k]} * weight[k];
       sums[pixel * out.channels + c] = sum;
     }
   });
@@ -220,13 +222,13 @@ void SurrogateExplainer::State::Convolve(const packed::Output& output, bool stem
                                          : BeforeInts(std::get<packed::ToInts>(output), sums, i);
   std::vector<double>& into = gradients[layers[i].input];
   const size_t taps = size_t{filter.height} * filter.width;
-  std::vector<double> patch(taps * in.channels);
+  std::vector<float> patch(taps * in.channels);
   ForEachPixel(out, [&](size_t pixel, uint32_t y, uint32_t x) {
-    std::ranges::fill(patch, 0);
+    std::ranges::fill(patch, 0.0F);
     for (size_t c = 0; c < out.channels; ++c) {
-      const double gradient = passed[pixel * out.channels + c];
+      const auto gradient = static_cast<float>(passed[pixel * out.channels + c]);
       if (gradient == 0) continue;
-      const int8_t* const weight = &filter.weights[c * patch.size()];
+      const int16_t* const weight = &filter.weights[c * patch.size()];
       for (size_t k = 0; k < patch.size(); ++k) patch[k] += gradient * weight[k];
     }
     ForEachTap(filter, in, y, x, [&](size_t tap, std::optional<size_t> from) {

@@ -236,7 +236,7 @@ TEST(Surrogate, IsItsDefinition) {
     for (const double value : map.values) most = std::max(most, std::abs(value));
     ASSERT_GT(most, 0);
     for (size_t p = 0; p < map.values.size(); p += 53) {
-      EXPECT_NEAR(map.values[p], forward.Drop(p, 1), 1e-9 * most) << p;
+      EXPECT_NEAR(map.values[p], forward.Drop(p, 1), 1e-5 * most) << p;
     }
   }
 }
