@@ -134,13 +134,24 @@ class Agenda {
   std::vector<std::pair<Average, std::vector<Question>>> averages_;
 };
 
+// Of one network.
+struct Explainers {
+  static Result<Explainers> Make(const packed::Network& network) {
+    auto exact = BF_TRY(saliency::Explainer::Make(network));
+    auto preview = BF_TRY(saliency::SurrogateExplainer::Make(network));
+    return Explainers{std::move(exact), std::move(preview)};
+  }
+
+  saliency::Explainer exact;
+  saliency::SurrogateExplainer preview;
+};
+
 std::optional<double> Area(const Result<saliency::Curve>& curve) {
   return curve.ok() ? std::optional(curve->area) : std::nullopt;
 }
 
 Result<Explanation> ExplainOne(const Evidence& evidence, const Work& work,
-                               const saliency::OcclusionOptions& options,
-                               saliency::Explainer& explainer) {
+                               const saliency::OcclusionOptions& options, Explainers& by) {
   const size_t row = evidence.rows[work.question.place];
   const auto pixels = evidence.data.Image(row);
   std::vector<uint8_t> image(pixels.begin(), pixels.end());
@@ -148,10 +159,13 @@ Result<Explanation> ExplainOne(const Evidence& evidence, const Work& work,
     image = verdicts::Apply(*work.transform, evidence.data, row);
   }
   Explanation found;
-  found.map = BF_TRY(explainer.Occlusion(image, work.question.of_class, options));
+  const size_t of_class = work.question.of_class;
+  found.map = BF_TRY(by.exact.Occlusion(image, of_class, options));
   if (!work.shown) return found;
-  found.deletion = Area(explainer.Deletion(image, work.question.of_class, found.map));
-  found.insertion = Area(explainer.Insertion(image, work.question.of_class, found.map));
+  found.deletion = Area(by.exact.Deletion(image, of_class, found.map));
+  found.insertion = Area(by.exact.Insertion(image, of_class, found.map));
+  found.preview = BF_TRY(by.preview.Occlusion(image, of_class, options));
+  found.agreement = saliency::RankCorrelation(found.map, found.preview.surrogate);
   return found;
 }
 
@@ -215,10 +229,10 @@ Result<Explanations> Explain(const verdicts::Subject& subject, const verdicts::E
   std::vector<Explanation> found(work.size());
   std::atomic<size_t> next = 0;
   const auto take = [&]() -> Status {
-    auto candidate = BF_TRY(saliency::Explainer::Make(subject.network));
-    std::optional<saliency::Explainer> shipped;
+    auto candidate = BF_TRY(Explainers::Make(subject.network));
+    std::optional<Explainers> shipped;
     if (evaluated.evidence.has_baseline) {
-      shipped = BF_TRY(saliency::Explainer::Make(subject.baseline_network));
+      shipped = BF_TRY(Explainers::Make(subject.baseline_network));
     }
     for (size_t i = next++; i < work.size(); i = next++) {
       if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");

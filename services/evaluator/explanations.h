@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "saliency/saliency.h"
+#include "saliency/surrogate.h"
 #include "verdicts/evaluate.h"
 
 namespace bitfoundry::evaluator {
@@ -51,6 +52,8 @@ struct Explanation {
   saliency::Heatmap map;
   std::optional<double> deletion;  // areas; nothing unless the class is the answer
   std::optional<double> insertion;
+  saliency::SurrogateHeatmap preview;  // what a gradient would have shown
+  std::optional<double> agreement;     // of its ranks with the map's
 };
 
 // The mean of the maps of some rows of a slice that were given the same answer.

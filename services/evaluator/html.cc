@@ -54,6 +54,9 @@ figure { margin: 0; } figure.two { grid-column: span 2; } figure.three { grid-co
 .right .plain { border-color: var(--pass); } .wrong .plain { border-color: var(--fail); }
 .frame i { position: absolute; border: 1.5px solid #ffd60a; box-shadow: 0 0 0 1px #0008; }
 .label { font-size: 11.5px; line-height: 1.4; padding-top: 4px; overflow-wrap: anywhere; }
+.preview { display: flex; gap: 6px; padding-top: 4px; font-size: 11px; line-height: 1.3;
+  color: var(--soft); }
+.preview img { width: 44px; align-self: start; border: 1px solid var(--line); }
 .key { display: inline-block; width: 90px; height: 10px; border-radius: 5px; margin: 0 6px;
   background: linear-gradient(90deg, #2166ac, #f4f4f4, #e66101); border: 1px solid var(--line); }
 .prose { padding: 12px 20px; } .prose p { margin: 6px 0; }

@@ -1,9 +1,8 @@
 #include "services/evaluator/pictures.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 
+#include "saliency/paint.h"
 #include "services/evaluator/html.h"
 #include "verdicts/words.h"
 
@@ -14,35 +13,6 @@ using verdicts::DataTest;
 using verdicts::Evidence;
 using verdicts::Kind;
 using verdicts::Metric;
-using Colour = std::array<double, 3>;
-
-constexpr Colour kFor = {230, 97, 1};
-constexpr Colour kAgainst = {33, 102, 172};
-constexpr double kStrongest = 0.8;  // opacity, where the map is farthest from 0
-
-// The map in colours over gray levels, one for each pixel.
-images::Image Paint(const saliency::Heatmap& map, const std::vector<double>& under) {
-  double most = 0;
-  for (const double value : map.values) most = std::max(most, std::abs(value));
-  images::Image image =
-      images::Blank(static_cast<int>(map.width), static_cast<int>(map.height), /*channels=*/3);
-  for (size_t i = 0; i < map.values.size(); ++i) {
-    const double strength = most == 0 ? 0 : kStrongest * std::abs(map.values[i]) / most;
-    const Colour& colour = map.values[i] > 0 ? kFor : kAgainst;
-    for (size_t c = 0; c < 3; ++c) {
-      const double level = under[i] * (1 - strength) + colour[c] * strength;
-      image.pixels[3 * i + c] = static_cast<uint8_t>(std::lround(level));
-    }
-  }
-  return image;
-}
-
-images::Image Overlay(const images::Image& picture, const saliency::Heatmap& map) {
-  const std::vector<uint8_t> gray = images::ToGray(picture).pixels;
-  std::vector<double> under;
-  for (const uint8_t level : gray) under.push_back(70 + 0.7 * level);  // lighter, so colours show
-  return Paint(map, under);
-}
 
 class Album {
  public:
@@ -110,8 +80,15 @@ class Album {
       label += "<br>deletion " + Format("%.2f", *why.deletion) + ", insertion " +
                Format("%.2f", *why.insertion);
     }
-    return Panel(Overlay(Seen(question.place, transform), why.map), "map", question.place, true,
-                 label);
+    return Panel(saliency::Overlay(Seen(question.place, transform), why.map), "map", question.place,
+                 true, label + Preview(why));
+  }
+
+  // What a gradient would have shown, and what that is worth.
+  static std::string Preview(const Explanation& why) {
+    return "<div class=\"preview\"><img alt=\"\" src=\"" +
+           DataUri(saliency::OverWhite(why.preview.surrogate)) + "\"><span>surrogate" +
+           (why.agreement ? ",<br>rank " + Format("%.2f", *why.agreement) : "") + "</span></div>";
   }
 
   // What an image became by the transform that flipped its answer; or by the first.
@@ -169,6 +146,40 @@ class Album {
   const DataTest& test_;
 };
 
+std::string Averages(const verdicts::Subject& subject, const Explanations& explanations) {
+  if (explanations.averages.empty()) return "";
+  std::string html = "<h3>Averages by slice and answer</h3><div class=\"pictures\">\n";
+  for (const Average& average : explanations.averages) {
+    html += "<figure><div class=\"frame\"><img alt=\"\" src=\"" +
+            DataUri(saliency::OverWhite(average.map)) + "\"></div><div class=\"label\"><b>" +
+            Html(average.slice) + "</b>, said <b>" + Html(subject.data.classes[average.of_class]) +
+            "</b><div class=\"soft\">mean of " + std::to_string(average.averaged) + " of " +
+            std::to_string(average.of) + "</div></div></figure>\n";
+  }
+  return html + "</div>";
+}
+
+// What the small maps are, and how far they are to be believed here.
+std::string Surrogates(const Explanations& explanations) {
+  double sum = 0;
+  int count = 0;
+  for (const auto& [question, why] : explanations.pictures) {
+    if (!why.agreement) continue;
+    sum += *why.agreement;
+    ++count;
+  }
+  std::string html =
+      "<p><b>Surrogate</b>, the small map: what a gradient would show, for whoever is used to one. "
+      "This network has none; what is differentiated is another, with straight lines in place of "
+      "its thresholds. <b>Rank</b>: how well its order of pixels agrees with the exact map "
+      "(Spearman; 1 is the same, 0 none)";
+  if (count > 0) {
+    html += Format(", on average <b>%.2f</b> over ", sum / count) + std::to_string(count) +
+            " pictures of this report";
+  }
+  return html + ". No test rests on it.</p>";
+}
+
 }  // namespace
 
 std::string Pictures(const verdicts::Subject& subject, const verdicts::Evaluated& evaluated,
@@ -185,32 +196,18 @@ std::string Pictures(const verdicts::Subject& subject, const verdicts::Evaluated
 std::string WhereItLooks(const verdicts::Subject& subject, const Explanations& explanations) {
   if (explanations.pictures.empty()) return "";
   const std::string patch = std::to_string(explanations.options.patch);
-  std::string html =
-      "<h2>Where it looks</h2><div class=\"card prose\"><p><b>Occlusion on the packed bytes</b>: "
-      "each square of " +
-      patch + " x " + patch + " pixels, every " + std::to_string(explanations.options.stride) +
-      ", is taken away in turn (it becomes the network's mean), and the network that ships is "
-      "asked "
-      "again. What the margin of its answer loses is laid to the pixels of the square (Zeiler and "
-      "Fergus 2014). No gradient and no stand-in: the same map on every machine. It shows what the "
-      "answer hangs on, not why.</p><p>against<span class=\"key\"></span>for the answer; each "
-      "picture by its own strongest pixel. The yellow frame is the teacher's box. "
-      "<b>Deletion</b>: how much of the margin is left, on average, while the pixels that speak "
-      "most "
-      "for the answer are taken away; low is good. <b>Insertion</b>: while they are put back; high "
-      "is good (Petsiuk, Das and Saenko 2018).</p>";
-  if (!explanations.averages.empty()) {
-    html += "<h3>Averages by slice and answer</h3><div class=\"pictures\">\n";
-  }
-  for (const Average& average : explanations.averages) {
-    const std::vector<double> white(average.map.values.size(), 250);
-    html += "<figure><div class=\"frame\"><img alt=\"\" src=\"" +
-            DataUri(Paint(average.map, white)) + "\"></div><div class=\"label\"><b>" +
-            Html(average.slice) + "</b>, said <b>" + Html(subject.data.classes[average.of_class]) +
-            "</b><div class=\"soft\">mean of " + std::to_string(average.averaged) + " of " +
-            std::to_string(average.of) + "</div></div></figure>\n";
-  }
-  return html + (explanations.averages.empty() ? "" : "</div>") + "</div>\n";
+  return "<h2>Where it looks</h2><div class=\"card prose\"><p><b>Occlusion on the packed "
+         "bytes</b>: each square of " +
+         patch + " x " + patch + " pixels, every " + std::to_string(explanations.options.stride) +
+         ", is taken away in turn (it becomes the network's mean), and the network that ships is "
+         "asked again. What the margin of its answer loses is laid to the pixels of the square "
+         "(Zeiler and Fergus 2014). No gradient and no stand-in: the same map on every machine. It "
+         "shows what the answer hangs on, not why.</p><p>against<span class=\"key\"></span>for the "
+         "answer; each picture by its own strongest pixel. The yellow frame is the teacher's box. "
+         "<b>Deletion</b>: how much of the margin is left, on average, while the pixels that speak "
+         "most for the answer are taken away; low is good. <b>Insertion</b>: while they are put "
+         "back; high is good (Petsiuk, Das and Saenko 2018).</p>" +
+         Surrogates(explanations) + Averages(subject, explanations) + "</div>\n";
 }
 
 }  // namespace bitfoundry::evaluator
