@@ -252,9 +252,16 @@ Status CheckFit(const packed::Network& network, const packed::Provenance& proven
   const packed::Shape input{static_cast<uint32_t>(data.height), static_cast<uint32_t>(data.width),
                             static_cast<uint32_t>(data.channels)};
   if (network.input == input && provenance.classes == data.classes) return Status();
+  const auto words = [](const packed::Shape& shape, const std::vector<std::string>& classes) {
+    std::string text = std::to_string(shape.height) + "x" + std::to_string(shape.width) + "x" +
+                       std::to_string(shape.channels) + " images of";
+    for (const std::string& name : classes) text += " '" + name + "'";
+    return text;
+  };
   return Status(Code::kFailedPrecondition, "MODEL_DOES_NOT_FIT",
-                "the model's input or classes are not those of the snapshot's project (" +
-                    data.project + "): evaluate it on a snapshot of the project it was made for");
+                "the model takes " + words(network.input, provenance.classes) + ", snapshot of " +
+                    data.project + " has " + words(input, data.classes) +
+                    ": evaluate the model on a snapshot of the project it was made for");
 }
 
 Result<Evaluated> Evaluate(const Subject& subject, const Circumstances& circumstances,

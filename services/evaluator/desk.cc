@@ -12,6 +12,7 @@
 #include "catalog/verdicts.h"
 #include "jobs/queue.h"
 #include "runtime/page.h"
+#include "services/evaluator/fit.h"
 #include "verdicts/judge.h"
 
 namespace bitfoundry::evaluator {
@@ -83,6 +84,7 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
   const std::string rows = BF_TRY(store_.Get(evaluation.snapshot(), kMaxRowsBytes));
   const snapshot::Snapshot data = BF_TRY(snapshot::DecodeRows(rows));
   BF_TRY(verdicts::CheckNames(suite, verdicts::VocabularyOf(data, verdicts::TestRows(data))));
+  BF_TRY(CheckFit(store_, evaluation, data));
 
   BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
     BF_TRY(catalog::Suites(tx).Add({evaluation.suite(), file, request.suite_yaml()}));

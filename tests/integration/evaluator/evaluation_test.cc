@@ -209,7 +209,40 @@ TEST_F(EvaluationTest, SaysWhyAnEvaluationDied) {
   EXPECT_NE(Verdict().error().find("the disk ate it"), std::string::npos);
 }
 
-TEST_F(EvaluationTest, RefusesASnapshotOfOtherClasses) {
+TEST_F(EvaluationTest, RefusesASnapshotThatTheModelDoesNotFitBeforeAnythingRuns) {
+  const auto freeze = [&](const snapshot::Snapshot& data) {
+    const auto frozen = snapshot::Encode(data);
+    EXPECT_THAT(store().Put(frozen->rows), IsOk());
+    const auto pixels = store().Put(frozen->pixels);
+    Run("INSERT INTO snapshots (digest, pixels_digest, project_id, class_list_version, summary) "
+        "SELECT '" +
+        frozen->digest + "', '" + *pixels + "', project_id, 1, '{}' FROM snapshots LIMIT 1");
+    return frozen->digest;
+  };
+  snapshot::Snapshot data = SampleData();
+  data.classes = {"person", "no_person"};
+  auto request = Request();
+  request.set_snapshot(freeze(data));
+  const auto classes = desk_->Create(request);
+  EXPECT_THAT(classes, StatusIs(Code::kFailedPrecondition));
+  EXPECT_EQ(classes.status().reason(), "MODEL_DOES_NOT_FIT");
+  EXPECT_EQ(classes.status().message(),
+            "the model takes 16x16x1 images of 'no_person' 'person', snapshot of people has "
+            "16x16x1 images of 'person' 'no_person': evaluate the model on a snapshot of the "
+            "project it was made for");
+  data = SampleData();
+  data.height /= 2;
+  data.width *= 2;
+  request.set_snapshot(freeze(data));
+  EXPECT_EQ(desk_->Create(request).status().reason(), "MODEL_DOES_NOT_FIT");
+  request.set_snapshot(std::string(64, '0'));
+  EXPECT_EQ(desk_->Create(request).status().reason(), "SNAPSHOT_NOT_FOUND");
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "0");
+  EXPECT_EQ(One("SELECT count(*) FROM suites"), "0");
+}
+
+// The evaluation of a run is enqueued by bf-trainer, which does not look at models.
+TEST_F(EvaluationTest, WorksOffNoJobOfAModelThatDoesNotFit) {
   snapshot::Snapshot data = SampleData();
   data.classes = {"person", "no_person"};
   const auto frozen = snapshot::Encode(data);
@@ -218,11 +251,10 @@ TEST_F(EvaluationTest, RefusesASnapshotOfOtherClasses) {
   Run("INSERT INTO snapshots (digest, pixels_digest, project_id, class_list_version, summary) "
       "SELECT '" +
       frozen->digest + "', '" + *pixels + "', project_id, 1, '{}' FROM snapshots");
-  auto request = Request();
-  request.set_snapshot(frozen->digest);
-  ASSERT_THAT(desk_->Create(request), IsOk());
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  Run("UPDATE jobs SET payload = jsonb_set(payload, '{snapshot}', '\"" + frozen->digest + "\"')");
   ASSERT_EQ(WorkOnce(Handler()), "dead");
-  EXPECT_NE(One("SELECT last_error FROM finished_jobs").find("not those of the snapshot"),
+  EXPECT_NE(One("SELECT last_error FROM finished_jobs").find("the model takes "),
             std::string::npos);
 }
 
