@@ -65,6 +65,7 @@ void AddDataCommands(CLI::App& app, Shell& shell);      // project, ingest, snap
 void AddLabelCommands(CLI::App& app, Shell& shell);     // autolabel, label
 void AddModelCommands(CLI::App& app, Shell& shell);     // train, cancel, models, artefact, ...
 void AddEmulateCommand(CLI::App& app, Shell& shell);    // emulate
+void AddSuiteCommand(CLI::App& app, Shell& shell);      // suite
 void AddVerdictCommands(CLI::App& app, Shell& shell);   // evaluate, verdict
 void AddOperatorCommands(CLI::App& app, Shell& shell);  // migrate, jobs
 

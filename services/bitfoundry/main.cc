@@ -90,6 +90,7 @@ int main(int argc, char** argv) try {
   cli::AddLabelCommands(app, shell);
   cli::AddModelCommands(app, shell);
   cli::AddEmulateCommand(app, shell);
+  cli::AddSuiteCommand(app, shell);
   cli::AddVerdictCommands(app, shell);
   cli::AddOperatorCommands(app, shell);
 

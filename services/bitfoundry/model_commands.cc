@@ -18,6 +18,8 @@
 #include "packed/firmware.h"
 #include "packed/format.h"
 #include "packed/plan.h"
+#include "saliency/paint.h"
+#include "saliency/surrogate.h"
 #include "services/bitfoundry/cli.h"
 
 namespace bitfoundry::cli {
@@ -309,28 +311,88 @@ std::vector<std::string> ClassesOf(const std::string& model) {
   return {};
 }
 
-Result<int> RunModel(const Shell& shell, const FileOptions& options) {
-  const packed::Network network = BF_TRY(Load(options.model));
+struct RunOptions {
+  FileOptions file;
+  std::string explain;  // a PNG to write, or empty
+  std::string method = "occlusion";
+};
+
+// What speaks for a class in a picture.
+struct Explained {
+  saliency::Heatmap map;
+  std::string by;                   // in words
+  std::optional<double> agreement;  // of a surrogate's ranks with the exact map's
+};
+
+Result<Explained> Explain(const packed::Network& network, const images::Image& input,
+                          size_t of_class, const std::string& method) {
+  auto explainer = BF_TRY(saliency::Explainer::Make(network));
+  if (method == "rise") {
+    return Explained{BF_TRY(explainer.Rise(input.pixels, of_class)), "random masks", {}};
+  }
+  const saliency::OcclusionOptions options = saliency::OcclusionFor(network.input);
+  auto exact = BF_TRY(explainer.Occlusion(input.pixels, of_class, options));
+  if (method == "occlusion") return Explained{std::move(exact), "occlusion", {}};
+  auto surrogate = BF_TRY(saliency::SurrogateExplainer::Make(network));
+  auto preview = BF_TRY(surrogate.Occlusion(input.pixels, of_class, options)).surrogate;
+  const auto agreement = saliency::RankCorrelation(exact, preview);
+  return Explained{std::move(preview), "the gradient of a surrogate", agreement};
+}
+
+// What the model sees and the same under the map, side by side and large enough to look at.
+images::Image SideBySide(const images::Image& input, const saliency::Heatmap& map) {
+  constexpr int kSide = 320;  // of each, about
+  constexpr int kBetween = 16;
+  const int times = std::max(1, kSide / std::max(input.width, input.height));
+  const int width = input.width * times;
+  images::Image both = images::Blank(2 * width + kBetween, input.height * times, 3);
+  std::ranges::fill(both.pixels, uint8_t{255});
+  int left = 0;
+  for (const images::Image& one : {images::ToRgb(input), saliency::Overlay(input, map)}) {
+    const images::Image large = images::Resize(one, width, both.height);
+    for (int y = 0; y < large.height; ++y) {
+      std::copy_n(large.Row(y), large.RowBytes(),
+                  both.pixels.begin() + static_cast<std::ptrdiff_t>(y * both.RowBytes()) + left);
+    }
+    left += 3 * (width + kBetween);
+  }
+  return both;
+}
+
+Result<int> RunModel(const Shell& shell, const RunOptions& options) {
+  const packed::Network network = BF_TRY(Load(options.file.model));
   const images::Image image =
-      BF_TRY(images::Decode(BF_TRY(ReadFile(options.image, kMaxImageBytes))));
+      BF_TRY(images::Decode(BF_TRY(ReadFile(options.file.image, kMaxImageBytes))));
   const images::Image input = images::ModelInput(image, static_cast<int>(network.input.width),
                                                  static_cast<int>(network.input.height),
                                                  static_cast<int>(network.input.channels));
   packed::Engine engine = BF_TRY(packed::Engine::Make(network));
   const auto logits = BF_TRY(engine.Run(input.pixels));
   const size_t winner = packed::Winner(logits);
-  const std::vector<std::string> classes = ClassesOf(options.model);
+  const std::vector<std::string> classes = ClassesOf(options.file.model);
   const std::string name = winner < classes.size() ? classes[winner] : std::to_string(winner);
-  if (shell.json) {
-    const ordered_json all = {{"class", winner},
-                              {"name", name},
-                              {"logits", std::vector<int32_t>(logits.begin(), logits.end())}};
-    std::printf("%s\n", all.dump().c_str());
-    return kDone;
+  if (!shell.json) {
+    std::printf("class %s; logits", name.c_str());
+    for (const int32_t logit : logits) std::printf(" %d", logit);
+    std::printf("\n");
   }
-  std::printf("class %s; logits", name.c_str());
-  for (const int32_t logit : logits) std::printf(" %d", logit);
-  std::printf("\n");
+  ordered_json all = {{"class", winner},
+                      {"name", name},
+                      {"logits", std::vector<int32_t>(logits.begin(), logits.end())}};
+  if (!options.explain.empty()) {
+    const Explained why = BF_TRY(Explain(network, input, winner, options.method));
+    const fs::path path = options.explain;
+    BF_TRY(WriteFiles(shell, path.parent_path(),
+                      {{path.filename(), images::EncodePng(SideBySide(input, why.map))}}));
+    all["explained"] = {{"by", why.by}, {"file", options.explain}};
+    if (why.agreement) all["explained"]["rank_correlation_with_occlusion"] = *why.agreement;
+    if (!shell.json) std::printf("what speaks for %s, by %s", name.c_str(), why.by.c_str());
+    if (!shell.json && why.agreement) {
+      std::printf(", whose ranks agree with occlusion's by %.2f", *why.agreement);
+    }
+    if (!shell.json) std::printf("\n");
+  }
+  if (shell.json) std::printf("%s\n", all.dump().c_str());
   return kDone;
 }
 
@@ -382,11 +444,21 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
       "bitfoundry inspect model/model.bnn", inspect, Inspect)
       ->add_option("FILE", inspect->model)
       ->required();
-  const auto run = std::make_shared<FileOptions>();
+  const auto run = std::make_shared<RunOptions>();
   command = Add(app, shell, "run", "Classify one image with a model.bnn, here, without the factory",
-                "bitfoundry run model/model.bnn shot.jpg", run, RunModel);
-  command->add_option("FILE", run->model)->required();
-  command->add_option("IMAGE", run->image)->required();
+                "bitfoundry run model/model.bnn shot.jpg --explain why.png", run, RunModel);
+  command->add_option("FILE", run->file.model)->required();
+  command->add_option("IMAGE", run->file.image)->required();
+  CLI::Option* explain =
+      command->add_option("--explain", run->explain,
+                          "Write a PNG: what the model sees, and what speaks for its answer");
+  command
+      ->add_option("--method", run->method,
+                   "occlusion | rise | gradient: exact, by squares or by random masks; or the\n"
+                   "gradient of a surrogate, since a binarized network has none")
+      ->check(CLI::IsMember({"occlusion", "rise", "gradient"}))
+      ->capture_default_str()
+      ->needs(explain);
 }
 
 }  // namespace bitfoundry::cli
