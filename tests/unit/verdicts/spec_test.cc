@@ -171,11 +171,13 @@ TEST(Spec, MadeByAProgramIsASuite) {
 // What JSON writers of other languages make of it: one line, or tabs, or everything escaped.
 TEST(Spec, IsReadInAnyLayoutThatJsonHas) {
   const char* const texts[] = {
-      R"({"suite":"s","version":1,"tests":[{"id":"a","slice":"all","metric":"accuracy","at_least":0.9}]})",
+      R"({"suite":"s","version":1,"tests":[{"id":"a","slice":"all","metric":"accuracy",)"
+      R"("at_least":0.9}]})",
       "{\n\t\"suite\": \"s\",\n\t\"version\": 1,\n\t\"tests\": [\n\t\t{\n\t\t\t\"id\": \"a\",\n"
       "\t\t\t\"slice\": \"all\",\n\t\t\t\"metric\": \"accuracy\",\n\t\t\t\"at_least\": 0.9\n"
       "\t\t}\n\t]\n}\n",
-      R"({"suite":"\u0073","version":"1","tests":[{"id":"\u0061","slice":"all","metric":"accuracy","at_least":"0.9"}]})"};
+      R"({"suite":"\u0073","version":"1","tests":[{"id":"\u0061","slice":"all",)"
+      R"("metric":"accuracy","at_least":"0.9"}]})"};
   for (const char* text : texts) {
     const auto suite = ParseSuite(text, "suite.json");
     ASSERT_THAT(suite, IsOk()) << text;
