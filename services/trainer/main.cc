@@ -24,7 +24,7 @@ Status Run(runtime::Process& process) {
   jobs::Doorbell doorbell(BF_TRY(jobs::ParseRedisUrl(process.options.Text(runtime::kRedis))),
                           runtime::RedisGauge(*process.metrics));
 
-  trainer::RunDesk runs(database);
+  trainer::RunDesk runs(database, store);
   trainer::LeaseDesk leases(database, store, std::chrono::seconds(lease_seconds), *process.metrics);
   trainer::TrainerService trainer_service(runs, store);
   trainer::LeasesService leases_service(leases, store, doorbell, *process.metrics, process.stop);

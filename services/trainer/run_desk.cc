@@ -9,6 +9,8 @@
 #include "catalog/snapshots.h"
 #include "catalog/suites.h"
 #include "db/database.h"
+#include "snapshot/snapshot.h"
+#include "verdicts/judge.h"
 
 namespace bitfoundry::trainer {
 namespace {
@@ -16,6 +18,7 @@ namespace {
 // One training may take a day; a worker that is alone with it keeps it by its heartbeats.
 constexpr std::chrono::hours kRunLimit{24};
 constexpr int kMaxPriority = 1000;
+constexpr uint64_t kMaxRowsBytes = uint64_t{1} << 30;
 
 std::string PayloadOf(const catalog::Run& run) {
   v1::TrainJob job;
@@ -49,7 +52,25 @@ Result<RunState> StateOf(db::Tx& tx, int64_t run_id, int64_t job_id) {
 
 }  // namespace
 
-Result<RunState> RunDesk::Create(const Wanted& wanted) {
+// Not when the training is over. Returns the digest of the snapshot that the suite was held
+// against.
+Result<std::string> RunDesk::CheckSuite(const Wanted& wanted) {
+  catalog::Suite kept;
+  catalog::Snapshot snapshot;
+  BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
+    const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(wanted.project));
+    snapshot = BF_TRY(SnapshotOf(tx, project, wanted.snapshot));
+    kept = BF_TRY(catalog::Suites(tx).Get(wanted.suite));
+    return Status();
+  }));
+  const verdicts::Suite suite = BF_TRY(verdicts::ParseSuite(kept.yaml, kept.name));
+  const std::string rows = BF_TRY(store_.Get(snapshot.digest, kMaxRowsBytes));
+  const snapshot::Snapshot data = BF_TRY(snapshot::DecodeRows(rows));
+  BF_TRY(verdicts::CheckNames(suite, verdicts::VocabularyOf(data, verdicts::TestRows(data))));
+  return snapshot.digest;
+}
+
+Result<RunState> RunDesk::Create(Wanted wanted) {
   if (wanted.priority < -kMaxPriority || wanted.priority > kMaxPriority) {
     return Status(Code::kInvalidArgument, "PRIORITY_INVALID",
                   "priority is " + std::to_string(wanted.priority) + ", at most " +
@@ -58,11 +79,11 @@ Result<RunState> RunDesk::Create(const Wanted& wanted) {
   const bnn::Recipe recipe = wanted.recipe_json.empty()
                                  ? bnn::DefaultRecipe()
                                  : BF_TRY(bnn::ParseRecipe(wanted.recipe_json));
+  if (!wanted.suite.empty()) wanted.snapshot = BF_TRY(CheckSuite(wanted));
   return database_.Transact([&](db::Tx& tx) -> Result<RunState> {
     const catalog::Project project = BF_TRY(catalog::Projects(tx).Get(wanted.project));
     BF_TRY(bnn::SummedPixels(recipe, project.height, project.width, project.channels).status());
     const catalog::Snapshot snapshot = BF_TRY(SnapshotOf(tx, project, wanted.snapshot));
-    if (!wanted.suite.empty()) BF_TRY(catalog::Suites(tx).Get(wanted.suite));
 
     catalog::Run run{.project_id = project.id,
                      .snapshot = snapshot.digest,

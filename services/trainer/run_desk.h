@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "blobs/store.h"
 #include "catalog/artefacts.h"
 #include "catalog/runs.h"
 #include "jobs/queue.h"
@@ -23,7 +24,7 @@ struct RunState {
 
 class RunDesk {
  public:
-  explicit RunDesk(db::Database& database) : database_(database) {}
+  RunDesk(db::Database& database, const blobs::Store& store) : database_(database), store_(store) {}
 
   struct Wanted {
     std::string project;
@@ -36,8 +37,8 @@ class RunDesk {
   // Enqueues the run of that snapshot and recipe, or finds it.
   //
   // Errors: kNotFound for the project, the snapshot or the suite; kInvalidArgument BAD_RECIPE,
-  // PRIORITY_INVALID.
-  Result<RunState> Create(const Wanted& wanted);
+  // PRIORITY_INVALID, or SUITE_INVALID if the snapshot lacks what the suite names.
+  Result<RunState> Create(Wanted wanted);
 
   // Errors: kNotFound.
   Result<RunState> Get(int64_t run_id);
@@ -56,7 +57,10 @@ class RunDesk {
                                                        int limit);
 
  private:
+  Result<std::string> CheckSuite(const Wanted& wanted);
+
   db::Database& database_;
+  const blobs::Store& store_;
 };
 
 }  // namespace bitfoundry::trainer

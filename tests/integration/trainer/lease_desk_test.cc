@@ -15,6 +15,7 @@
 #include "packed/bundle.h"
 #include "packed/format.h"
 #include "services/trainer/run_desk.h"
+#include "snapshot/snapshot.h"
 #include "tests/support/postgres.h"
 #include "tests/support/status_matchers.h"
 
@@ -41,6 +42,25 @@ std::vector<uint8_t> TinyModel() {
 constexpr char kUrgent[] =
     R"({"name": "urgent", "stem": {"channels": 32}, "blocks": [{"channels": 32}]})";
 
+constexpr char kSuite[] = R"yaml(
+suite: door
+version: 1
+slices: { away: tag.motion == "away" }
+tests:
+- { id: a, slice: away, metric: accuracy, at_least: 0.5 }
+)yaml";
+
+snapshot::Snapshot OneRow() {
+  snapshot::Snapshot data;
+  data.project = "door";
+  data.classes = {"no", "yes"};
+  data.height = data.width = data.channels = 1;
+  data.rows = {{.name = Sha256("x"), .part = snapshot::Part::kTest, .posterior = 1}};
+  data.rows[0].tags["motion"] = "away";
+  data.pixels = {7};
+  return data;
+}
+
 class LeaseDeskTest : public testing::PostgresTest {
  protected:
   void SetUp() override {
@@ -48,14 +68,15 @@ class LeaseDeskTest : public testing::PostgresTest {
     folder_ = std::filesystem::temp_directory_path() / ("trainer_" + std::to_string(getpid()));
     store_.emplace(*blobs::Store::Open(folder_));
     leases_.emplace(database(), *store_, std::chrono::seconds(60), metrics_);
-    snapshot_ = *store_->Put("rows");
-    suite_ = *store_->Put("suite");
+    const auto frozen = snapshot::Encode(OneRow());
+    snapshot_ = *store_->Put(frozen->rows);
+    suite_ = Sha256(kSuite);
     ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
       const auto project = BF_TRY(catalog::Projects(tx).Create(
           {.name = "door", .classes = {"no", "yes"}, .height = 64, .width = 64, .channels = 1}));
-      BF_TRY(catalog::Suites(tx).Add({suite_, "door.yaml", "tests: []"}));
+      BF_TRY(catalog::Suites(tx).Add({suite_, "door.yaml", kSuite}));
       return catalog::Snapshots(tx).Add({.digest = snapshot_,
-                                         .pixels_digest = *store_->Put("pixels"),
+                                         .pixels_digest = *store_->Put(frozen->pixels),
                                          .project_id = project.id,
                                          .class_list_version = 1,
                                          .summary_json = "{}"});
@@ -68,7 +89,7 @@ class LeaseDeskTest : public testing::PostgresTest {
   }
 
   Result<RunState> Create(const std::string& suite = "") {
-    return RunDesk(database()).Create({.project = "door", .suite = suite});
+    return RunDesk(database(), *store_).Create({.project = "door", .suite = suite});
   }
   Work Acquire(const std::string& worker = "worker") {
     auto work = leases_->Acquire(worker);
@@ -108,6 +129,21 @@ class LeaseDeskTest : public testing::PostgresTest {
   std::string suite_;
 };
 
+TEST_F(LeaseDeskTest, ASuiteThatTheSnapshotCannotAnswerIsRefusedBeforeAnythingIsTrained) {
+  std::string yaml = kSuite;
+  yaml.replace(yaml.find("motion"), 6, "moton");
+  ASSERT_THAT(database().Transact([&](db::Tx& tx) {
+    return catalog::Suites(tx).Add({Sha256(yaml), "door.yaml", yaml});
+  }),
+              IsOk());
+  const auto refused = Create(Sha256(yaml));
+  EXPECT_EQ(refused.status().reason(), "SUITE_INVALID");
+  EXPECT_EQ(refused.status().message(),
+            "door.yaml:4:17: no sample has the tag 'moton'; did you mean 'motion'?");
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "0");
+  EXPECT_THAT(Create(suite_), IsOk());
+}
+
 TEST_F(LeaseDeskTest, ARunIsNeverDoneWithoutItsArtefact) {
   const RunState run = *Create();
   const Work work = Acquire();
@@ -115,7 +151,7 @@ TEST_F(LeaseDeskTest, ARunIsNeverDoneWithoutItsArtefact) {
   pqxx::work transaction(connection);
   transaction.exec("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE");
   auto looked =
-      std::async(std::launch::async, [&] { return *RunDesk(database()).Get(run.run.id); });
+      std::async(std::launch::async, [&] { return *RunDesk(database(), *store_).Get(run.run.id); });
   while (One("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'jobs'::regclass") ==
          "0") {
     std::this_thread::yield();  // until it looks for the job
@@ -142,7 +178,7 @@ TEST_F(LeaseDeskTest, TheSameSnapshotAndRecipeAreOneRun) {
 }
 
 TEST_F(LeaseDeskTest, ABadRecipeAndAMissingSnapshotAreRefused) {
-  RunDesk desk(database());
+  RunDesk desk(database(), *store_);
   EXPECT_EQ(desk.Create({.project = "door", .recipe_json = R"({"epohcs": 3})"}).status().reason(),
             "BAD_RECIPE");
   std::string no_pixel = R"({"name":"x","stem":{"stride":2},"blocks":[{"pool":true})";
@@ -165,7 +201,7 @@ TEST_F(LeaseDeskTest, ACompletedRunHasItsArtefactAndItsEvaluationAsked) {
   ASSERT_THAT(leases_->Complete(work.lease, *manifest, {.epoch = 2, .epochs = 2, .step = 9}),
               IsOk());
 
-  const auto done = RunDesk(database()).Get(run->run.id);
+  const auto done = RunDesk(database(), *store_).Get(run->run.id);
   EXPECT_EQ(done->job.state, "done");
   EXPECT_EQ(done->run.artefact, *manifest);
   EXPECT_EQ(done->run.progress->step, 9);
@@ -229,12 +265,12 @@ TEST_F(LeaseDeskTest, AWorkerThatIsStoppedGivesTheRunBackAtOnceAndUncounted) {
   const auto run = Create();
   EXPECT_EQ(*leases_->GiveUp(Acquire().lease, Status(Code::kCancelled, "SIGTERM")),
             jobs::GivenBack::kReadyAgain);
-  EXPECT_EQ(RunDesk(database()).Get(run->run.id)->job.attempts, 0);
+  EXPECT_EQ(RunDesk(database(), *store_).Get(run->run.id)->job.attempts, 0);
   EXPECT_EQ(Acquire().lease.attempt, 1);
 }
 
 TEST_F(LeaseDeskTest, ACancelledRunThatWaitsIsNeverLeased) {
-  RunDesk desk(database());
+  RunDesk desk(database(), *store_);
   const int64_t id = Create()->run.id;
   EXPECT_EQ(desk.Cancel(id)->job.state, "cancelled");
   EXPECT_EQ(desk.Cancel(id)->job.state, "cancelled") << "cancelling is idempotent";
@@ -249,7 +285,7 @@ TEST_F(LeaseDeskTest, WhoTrainsACancelledRunIsToldSoAndCanWriteNothing) {
   const auto manifest = Upload(work.lease);
   ASSERT_THAT(manifest, IsOk());
   EXPECT_EQ(*leases_->Heartbeat(work.lease, {}), Order::kContinue);
-  ASSERT_THAT(RunDesk(database()).Cancel(id), IsOk());
+  ASSERT_THAT(RunDesk(database(), *store_).Cancel(id), IsOk());
 
   EXPECT_EQ(leases_->SaveCheckpoint(work.lease, 1, *store_->Put("late")).reason(), "LEASE_LOST");
   EXPECT_EQ(Upload(work.lease).status().reason(), "LEASE_LOST");
@@ -264,14 +300,14 @@ TEST_F(LeaseDeskTest, WhoTrainsACancelledRunIsToldSoAndCanWriteNothing) {
 TEST_F(LeaseDeskTest, ARunThatHasEndedCannotBeCancelled) {
   const int64_t id = Create()->run.id;
   ASSERT_THAT(leases_->GiveUp(Acquire().lease, Status(Code::kInternal, "bad")), IsOk());
-  const auto refused = RunDesk(database()).Cancel(id);
+  const auto refused = RunDesk(database(), *store_).Cancel(id);
   EXPECT_THAT(refused, StatusIs(Code::kFailedPrecondition));
   EXPECT_EQ(refused.status().reason(), "RUN_ENDED");
   EXPECT_EQ(One("SELECT state FROM finished_jobs"), "dead");
 }
 
 TEST_F(LeaseDeskTest, AnUrgentRunTakesThePlaceOfAnotherWhichGoesOnAfterwards) {
-  RunDesk desk(database());
+  RunDesk desk(database(), *store_);
   ASSERT_THAT(Create(), IsOk());
   const Work first = Acquire();
   const auto urgent = desk.Create({.project = "door", .recipe_json = kUrgent, .priority = 5});
@@ -314,10 +350,10 @@ TEST_F(LeaseDeskTest, WhatBecomesOfTrainingsIsCounted) {
 
 TEST_F(LeaseDeskTest, RunsOfEveryProjectAreListedIfNoneIsNamed) {
   const int64_t id = Create()->run.id;
-  const auto all = RunDesk(database()).List("", 0, 10);
+  const auto all = RunDesk(database(), *store_).List("", 0, 10);
   ASSERT_EQ(all->size(), 1U);
   EXPECT_EQ((*all)[0].run.id, id);
-  EXPECT_THAT(RunDesk(database()).List("nobody's", 0, 10), StatusIs(Code::kNotFound));
+  EXPECT_THAT(RunDesk(database(), *store_).List("nobody's", 0, 10), StatusIs(Code::kNotFound));
 }
 
 TEST_F(LeaseDeskTest, AWorkerThatStartsAnewReplacesTheCheckpointsBeforeIt) {

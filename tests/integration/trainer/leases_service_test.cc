@@ -48,7 +48,7 @@ class LeasesServiceTest : public testing::PostgresTest {
                                          .summary_json = "{}"});
     }),
                 IsOk());
-    ASSERT_THAT(RunDesk(database()).Create({.project = "door"}), IsOk());
+    ASSERT_THAT(RunDesk(database(), *store_).Create({.project = "door"}), IsOk());
     const auto work = desk_->Acquire("worker");
     ASSERT_THAT(work, IsOk());
     ASSERT_TRUE(work->has_value());
@@ -108,7 +108,7 @@ TEST_F(LeasesServiceTest, ACheckpointIsKeptOnlyIfAllOfItHasCome) {
 
 TEST_F(LeasesServiceTest, AHeartbeatIsAnsweredWithTheOrder) {
   EXPECT_EQ(*Beat(), v1::HeartbeatResponse::CONTINUE);
-  RunDesk runs(database());
+  RunDesk runs(database(), *store_);
   const auto urgent = runs.Create({.project = "door", .recipe_json = kUrgent, .priority = 1});
   ASSERT_THAT(urgent, IsOk());
   Run("UPDATE jobs SET run_at = now() - interval '1 minute' WHERE state = 'ready'");
