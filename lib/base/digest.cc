@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 #include "base/status.h"
 
@@ -44,6 +45,16 @@ std::string Sha256(std::string_view bytes) {
 
 std::string Sha256(std::span<const uint8_t> bytes) {
   return Sha256(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+std::string DigestOfThisProgram() {
+  std::ifstream self("/proc/self/exe", std::ios::binary);
+  Sha256Stream digest;
+  std::string piece(size_t{1} << 20, '\0');
+  while (self.read(piece.data(), static_cast<std::streamsize>(piece.size())), self.gcount() > 0) {
+    digest.Add(std::string_view(piece).substr(0, static_cast<size_t>(self.gcount())));
+  }
+  return digest.Finish();
 }
 
 bool IsDigest(std::string_view text) {

@@ -14,6 +14,9 @@ namespace bitfoundry {
 std::string Sha256(std::string_view bytes);
 std::string Sha256(std::span<const uint8_t> bytes);
 
+// The digest of the program that runs this: of the file that it was started from.
+std::string DigestOfThisProgram();
+
 // True if `text` is 64 lowercase hexadecimal digits. Whoever takes a digest from outside checks it
 // here before it becomes a file name.
 bool IsDigest(std::string_view text);

@@ -173,4 +173,16 @@ Result<Snapshot> DecodeRows(std::string_view rows) {
   return DecodeRows(rows, digest);
 }
 
+Result<std::string> PixelsDigest(std::string_view rows) {
+  Snapshot snapshot;
+  size_t samples = 0;
+  std::string digest;
+  try {
+    BF_TRY(DecodeHeader(Json::parse(rows.substr(0, rows.find('\n'))), snapshot, samples, digest));
+  } catch (const std::exception& e) {  // nlohmann's; Integer's
+    return Malformed(1, e.what());
+  }
+  return digest;
+}
+
 }  // namespace bitfoundry::snapshot

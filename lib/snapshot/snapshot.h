@@ -77,4 +77,7 @@ Result<Snapshot> Decode(std::string_view rows, std::string pixels);
 // The rows alone; `pixels` of the result is empty.
 Result<Snapshot> DecodeRows(std::string_view rows);
 
+// The digest of the pixels that belong to the rows. Reads the header alone; errors as Decode.
+Result<std::string> PixelsDigest(std::string_view rows);
+
 }  // namespace bitfoundry::snapshot

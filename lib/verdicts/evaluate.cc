@@ -33,11 +33,14 @@ Status InShares(int threads, Work work) {
 
 // The class that a network says of each row, transformed.
 Result<std::vector<size_t>> Predict(const packed::Network& network, const Evidence& evidence,
-                                    const Transform& transform, int threads,
+                                    const Transform& transform, const Options& options,
                                     const std::stop_token& stop) {
+  if (options.run_elsewhere) {
+    return options.run_elsewhere(network, evidence.data, evidence.rows, transform, stop);
+  }
   std::vector<size_t> predictions(evidence.rows.size());
-  BF_TRY(InShares(threads, [&](size_t share, size_t shares) -> Status {
-    packed::Engine engine = BF_TRY(packed::Engine::Make(network));
+  BF_TRY(InShares(options.threads, [&](size_t share, size_t shares) -> Status {
+    packed::Engine engine = BF_TRY(packed::Engine::Make(network, {.cpu = options.cpu}));
     const size_t classes = engine.class_count();
     std::vector<uint8_t> images;
     std::vector<int32_t> logits;
@@ -92,9 +95,8 @@ Status PredictAll(const Subject& subject, const Options& options, const std::sto
   std::set<std::string> asked;
   for (const Transform& transform : transforms) {
     if (!asked.insert(transform.text).second) continue;
-    auto said = subject.predictor
-                    ? subject.predictor(evidence.data, evidence.rows, transform, stop)
-                    : Predict(subject.network, evidence, transform, options.threads, stop);
+    auto said = subject.predictor ? subject.predictor(evidence.data, evidence.rows, transform, stop)
+                                  : Predict(subject.network, evidence, transform, options, stop);
     if (said.status().code() == Code::kUnimplemented && !transform.text.empty()) {
       LeaveOut(subject.suite, transform, said.status().message(), evidence);
       continue;
@@ -104,7 +106,7 @@ Status PredictAll(const Subject& subject, const Options& options, const std::sto
   evidence.has_baseline = !subject.baseline.empty();
   if (!evidence.has_baseline) return Status();
   evidence.baseline[""] =
-      BF_TRY(Predict(subject.baseline_network, evidence, Transform(), options.threads, stop));
+      BF_TRY(Predict(subject.baseline_network, evidence, Transform(), options, stop));
   return Status();
 }
 
@@ -143,7 +145,7 @@ Status Explain(const Subject& subject, const Options& options, const std::stop_t
   const saliency::OcclusionOptions occlusion = saliency::OcclusionFor(input);
   std::vector<double> shares(places.size());
   BF_TRY(InShares(options.threads, [&](size_t share, size_t all) -> Status {
-    auto explainer = BF_TRY(saliency::Explainer::Make(subject.network));
+    auto explainer = BF_TRY(saliency::Explainer::Make(subject.network, {.cpu = options.cpu}));
     for (size_t i = share; i < places.size(); i += all) {
       if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
       const size_t row = evidence.rows[places[i]];

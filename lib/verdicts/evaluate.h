@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "packed/bundle.h"
+#include "packed/kernels.h"
 #include "packed/network.h"
 #include "saliency/saliency.h"
 #include "verdicts/judge.h"
@@ -47,9 +48,16 @@ Status CheckFit(const packed::Network& network, const packed::Provenance& proven
 // box_right and box_bottom are shares of the sample. Nothing if it lacks one, or all is outside.
 std::optional<saliency::Box> BoxOf(const snapshot::Row& row, const packed::Shape& input);
 
+// The class index that a packed network gives each of `rows` of `data`, after `transform`.
+using Runner = std::function<Result<std::vector<size_t>>(
+    const packed::Network& network, const snapshot::Snapshot& data, const std::vector<size_t>& rows,
+    const Transform& transform, const std::stop_token& stop)>;
+
 struct Options {
   std::string runtime;  // what computes it, as the verdict names it
   int threads = 1;
+  packed::Cpu cpu = packed::BestCpu();  // whose kernels compute it: all give the same bits
+  Runner run_elsewhere = {};            // runs the networks instead of this machine
 };
 
 struct Evaluated {

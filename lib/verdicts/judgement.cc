@@ -46,6 +46,7 @@ void Judgement::RefuseFew(int64_t n, const std::string& of_what) {
 
 void Judgement::Describe() {
   result().set_test_id(test_.id);
+  result().set_line(test_.line);
   result().set_kind(kKindNames[static_cast<size_t>(test_.kind)]);
   result().set_at_most(test_.side == stats::Side::kAtMost);
   result().set_bound(test_.limit);

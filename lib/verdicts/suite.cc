@@ -460,6 +460,7 @@ Result<std::vector<DataTest>> Reader::ReadTest(const YAML::Node& node) const {
   if (!node.IsMap()) return Invalid(node, "a test is a mapping, like { key: value }");
   DataTest test = defaults_;
   test.id = BF_TRY(Text(node, "id"));
+  test.line = static_cast<int>(At(node.Mark()).line);
   if (test.id.find('/') != std::string::npos) return Invalid(node["id"], "an id has no '/'");
   BF_TRY(ReadShared(node, test));
   if (node["fits"]) return ReadFits(node, std::move(test));

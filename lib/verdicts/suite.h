@@ -77,6 +77,7 @@ struct Slice {
 
 struct DataTest {
   std::string id;  // "no_regress/far" where one entry makes several
+  int line = 0;    // on which its entry begins in the file
   Kind kind = Kind::kBound;
   size_t slice = 0;  // in Suite::slices
   Metric metric = Metric::kAccuracy;
