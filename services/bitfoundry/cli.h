@@ -67,6 +67,7 @@ void AddModelCommands(CLI::App& app, Shell& shell);     // train, cancel, models
 void AddEmulateCommand(CLI::App& app, Shell& shell);    // emulate
 void AddSuiteCommand(CLI::App& app, Shell& shell);      // suite
 void AddVerdictCommands(CLI::App& app, Shell& shell);   // evaluate, verdict
+void AddVerifyCommand(CLI::App& app, Shell& shell);     // verify
 void AddOperatorCommands(CLI::App& app, Shell& shell);  // migrate, jobs
 
 // A message as JSON: field names as in the .proto, absent numbers shown as 0.

@@ -28,6 +28,7 @@ struct UpOptions {
   bool detach = false;
   std::string teacher_model;
   std::string teacher;
+  std::string signing_key;
 };
 
 // "SERVING", "NOT_SERVING", "UNREACHABLE"; "-" for a process that has no health service.
@@ -92,6 +93,9 @@ Result<int> Detach(const Shell& shell, const UpOptions& options) {
   if (!options.teacher.empty()) {
     self.arguments.insert(self.arguments.end(), {"--teacher", options.teacher});
   }
+  if (!options.signing_key.empty()) {
+    self.arguments.insert(self.arguments.end(), {"--signing-key", options.signing_key});
+  }
   self.log = shell.data / "log" / "supervisor.log";
   self.own_session = true;
   const ProcessId supervisor = BF_TRY(Start(self));
@@ -119,9 +123,9 @@ Result<int> ShowRunning(const Shell& shell, const Choices& choices, const RunFil
 }
 
 Result<int> Up(const Shell& shell, const UpOptions& options) {
-  Choices choices{shell.data, options.teacher_model, options.teacher};
-  if (!choices.teacher_model.empty()) {
-    choices.teacher_model = std::filesystem::absolute(choices.teacher_model);
+  Choices choices{shell.data, options.teacher_model, options.teacher, options.signing_key};
+  for (std::string* path : {&choices.teacher_model, &choices.signing_key}) {
+    if (!path->empty()) *path = std::filesystem::absolute(*path);
   }
   if (options.detach) {
     const Result<RunFile> run = ReadRunFile(shell.data);
@@ -291,6 +295,9 @@ void AddFactoryCommands(CLI::App& app, Shell& shell) {
       ->envname("BF_TEACHER_MODEL_FILE");
   up->add_option("--teacher", options->teacher,
                  "host:port of another Open Inference server to ask instead");
+  up->add_option("--signing-key", options->signing_key,
+                 "Private key that verdicts are signed with; without: one of its own, in keys/")
+      ->envname("BF_SIGNING_KEY");
 
   const auto none = std::make_shared<None>();
   Add(app, shell, "down", "Drain and stop everything that `up` started. Nothing is lost",

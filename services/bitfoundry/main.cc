@@ -92,6 +92,7 @@ int main(int argc, char** argv) try {
   cli::AddEmulateCommand(app, shell);
   cli::AddSuiteCommand(app, shell);
   cli::AddVerdictCommands(app, shell);
+  cli::AddVerifyCommand(app, shell);
   cli::AddOperatorCommands(app, shell);
 
   try {

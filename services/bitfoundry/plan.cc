@@ -13,6 +13,8 @@
 #include <random>
 #include <system_error>
 
+#include "attest/key.h"
+
 namespace bitfoundry::cli {
 namespace {
 
@@ -244,7 +246,28 @@ Planned PlanService(const Service& service, const fs::path& program, const fs::p
   return planned;
 }
 
-void PlanServices(const Choices& choices, const RunFile& before, Plan& plan) {
+// The key that verdicts are signed with. The factory's own is made at the first start, in a folder
+// with its public half, which is for everybody.
+Result<std::string> SigningKey(const Choices& choices) {
+  if (!choices.signing_key.empty()) {
+    BF_TRY(attest::PrivateKey::Read(choices.signing_key));
+    return choices.signing_key;
+  }
+  const fs::path folder = choices.data / "keys";
+  const std::string path = (folder / "key.pem").string();
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (!fs::exists(path)) BF_TRY(attest::PrivateKey::Generate().Save(path));
+  const auto key = BF_TRY(attest::PrivateKey::Read(path));
+  std::ofstream file(folder / "public.pem");
+  file << key.Public().ToPem();
+  file.close();
+  if (file) return path;
+  return Status(Code::kUnavailable, (folder / "public.pem").string() + ": cannot be written");
+}
+
+void PlanServices(const Choices& choices, const std::string& signing_key, const RunFile& before,
+                  Plan& plan) {
   const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
   Ports ports;
   for (const Service& service : kServices) {
@@ -254,6 +277,9 @@ void PlanServices(const Choices& choices, const RunFile& before, Plan& plan) {
     plan.processes.push_back(PlanService(service, program, plan.data, before, ports));
     if (is_teacher) {
       plan.processes.back().command.arguments.push_back("--model=" + choices.teacher_model);
+    }
+    if (std::string(service.name) == "bf-evaluator") {
+      plan.processes.back().command.arguments.push_back("--signing-key=" + signing_key);
     }
   }
 }
@@ -272,6 +298,7 @@ Result<Plan> MakePlan(const Choices& choices, const RunFile& before) {
                     "cannot make " + (plan.data / folder).string() + ": " + failed.message());
     }
   }
+  const std::string signing_key = BF_TRY(SigningKey(choices));
   plan.pg_dsn = Environment("BF_PG_DSN");
   plan.private_postgres = plan.pg_dsn.empty();
   if (plan.private_postgres) {
@@ -287,7 +314,7 @@ Result<Plan> MakePlan(const Choices& choices, const RunFile& before) {
   std::string blobs = Environment("BF_BLOBS");
   if (blobs.empty()) blobs = (plan.data / "blobs").string();
 
-  PlanServices(choices, before, plan);
+  PlanServices(choices, signing_key, before, plan);
   std::vector<std::string> shared = {"BF_PG_DSN=" + plan.pg_dsn, "BF_REDIS_URL=" + redis,
                                      "BF_BLOBS=" + blobs};
   for (const Planned& planned : plan.processes) {

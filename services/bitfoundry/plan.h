@@ -40,6 +40,7 @@ struct Choices {
   std::filesystem::path data;
   std::string teacher_model;  // file that bf-teacher serves; empty: no bf-teacher
   std::string teacher;        // address of another Open Inference server, instead of bf-teacher
+  std::string signing_key;    // file of a private key; empty: one of the factory's own
 
   const std::string& any_teacher() const { return teacher.empty() ? teacher_model : teacher; }
 };
@@ -51,6 +52,7 @@ struct Choices {
 // Errors:
 //   kFailedPrecondition  Postgres or Redis is not installed, or the folder cannot hold them
 //   kUnavailable         no free port, or the disk
+//   of attest::PrivateKey::Read, if the signing key cannot be used
 Result<Plan> MakePlan(const Choices& choices, const RunFile& before);
 
 }  // namespace bitfoundry::cli

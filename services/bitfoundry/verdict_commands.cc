@@ -5,7 +5,9 @@
 #include <thread>
 
 #include "bitfoundry/v1/evaluator.grpc.pb.h"
+#include "bitfoundry/v1/trainer.grpc.pb.h"
 #include "services/bitfoundry/cli.h"
+#include "services/bitfoundry/export_verdict.h"
 #include "services/bitfoundry/verdict_text.h"
 
 namespace bitfoundry::cli {
@@ -23,6 +25,8 @@ struct VerdictOptions {
   std::string format = "table";
   std::string report;
   std::string junit;
+  std::string attestation;
+  std::string export_to;
   int64_t timeout_seconds = 1800;
 };
 
@@ -56,6 +60,20 @@ Status SaveReport(v1::Evaluator::Stub& stub, int64_t verdict, const std::string&
   return WriteWhole(path, html);
 }
 
+// What the artefact says of itself, without any verdict.
+Result<std::string> CardOf(const Shell& shell, const std::string& artefact) {
+  const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
+  v1::ReadArtefactFileRequest request;
+  request.set_artefact(artefact);
+  request.set_name("MODEL_CARD.md");
+  runtime::Call call(60s);
+  const auto stream = stub->ReadArtefactFile(&call, request);
+  std::string card;
+  for (v1::ReadArtefactFileResponse part; stream->Read(&part);) card += part.chunk();
+  BF_TRY(runtime::FromGrpc(stream->Finish()));
+  return card;
+}
+
 Result<int> Show(const Shell& shell, const VerdictOptions& options, v1::Evaluator::Stub& stub,
                  const v1::Verdict& verdict) {
   if (verdict.outcome() == v1::OUTCOME_UNSPECIFIED) {
@@ -63,11 +81,16 @@ Result<int> Show(const Shell& shell, const VerdictOptions& options, v1::Evaluato
                   "the evaluator says that it is done but gave no verdict: ask again");
   }
   const std::string form = shell.json ? "json" : options.format;
-  const std::string text = BF_TRY(FormatVerdict(verdict, form));
+  v1::Verdict shown = verdict;
+  if (form == "github" && !options.suite_file.empty()) shown.set_suite_name(options.suite_file);
+  std::string text = BF_TRY(FormatVerdict(shown, form));
+  if (form == "model-card") text = BF_TRY(CardOf(shell, verdict.artefact())) + "\n" + text;
   if (!options.junit.empty()) {
     BF_TRY(WriteWhole(options.junit, BF_TRY(FormatVerdict(verdict, "junit"))));
   }
   if (!options.report.empty()) BF_TRY(SaveReport(stub, verdict.verdict_id(), options.report));
+  if (!options.attestation.empty()) BF_TRY(SaveBundle(stub, verdict, options.attestation));
+  if (!options.export_to.empty()) BF_TRY(ExportVerdict(stub, verdict, options.export_to));
   std::printf("%s", text.c_str());
   return ExitCode(verdict.outcome());
 }
@@ -99,6 +122,7 @@ Result<v1::Verdict> Await(v1::Evaluator::Stub& stub, const v1::GetVerdictRequest
 Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   BF_TRY(CheckWritable(options.report));
   BF_TRY(CheckWritable(options.junit));
+  BF_TRY(CheckWritable(options.attestation));
   v1::CreateEvaluationRequest request;
   request.set_artefact(options.artefact);
   request.set_suite_yaml(BF_TRY(ReadSuite(options.suite_file)));
@@ -133,11 +157,17 @@ void AddShared(CLI::App& command, VerdictOptions& options) {
   command.add_option("MODEL", options.artefact, "Digest of an artefact, or its first 8 digits")
       ->required();
   command.add_option("--snapshot", options.snapshot, "Digest; else the one it was trained on");
-  command.add_option("--format", options.format, "table | json | junit | markdown")
-      ->check(CLI::IsMember({"table", "json", "junit", "markdown"}))
+  command
+      .add_option("--format", options.format,
+                  "table | json | junit | markdown | model-card | github")
+      ->check(CLI::IsMember({"table", "json", "junit", "markdown", "model-card", "github"}))
       ->capture_default_str();
   command.add_option("--report", options.report, "Also write the HTML report to this file");
   command.add_option("--junit", options.junit, "Also write JUnit XML to this file");
+  command.add_option("--attestation", options.attestation,
+                     "Also write the signed verdict (in-toto) to this file");
+  command.add_option("--export", options.export_to,
+                     "Also write it, and all that `verify` needs to replay it, into this folder");
   command.add_option("--timeout", options.timeout_seconds, "Seconds to wait for the verdict")
       ->capture_default_str();
   command.footer(command.get_footer() +

@@ -2,6 +2,9 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <map>
 #include <vector>
 
@@ -17,6 +20,9 @@ using verdicts::Measured;
 using verdicts::Summary;
 
 std::string Name(v1::Outcome outcome) { return v1::Outcome_Name(outcome); }
+
+// Whether the verdict hangs on it.
+bool Blocks(const v1::TestResult& test) { return test.blocks() && test.waived_by().empty(); }
 
 std::string Short(const std::string& digest) { return digest.substr(0, 12); }
 
@@ -49,7 +55,8 @@ std::string Table(const v1::Verdict& verdict) {
          Align({{"artefact", verdict.artefact()},
                 {"suite", verdict.suite() + " (" + verdict.suite_name() + ")"},
                 {"snapshot", verdict.snapshot()},
-                {"runtime", verdict.runtime()}});
+                {"runtime", verdict.runtime()},
+                {"signed", verdict.envelope().empty() ? "no" : verdict.envelope()}});
 }
 
 // Safe inside an XML text or a quoted attribute; characters that XML does not have become '?'.
@@ -92,7 +99,7 @@ std::string JunitCase(const v1::TestResult& test) {
   const std::string message =
       Claim(test) + ": " + Counted(test) + " (" + Measured(test) + "), " + Finding(test);
   std::string element = test.outcome() == v1::ERROR ? "error" : "failure";
-  if (!test.blocks()) element = "skipped";
+  if (!Blocks(test)) element = "skipped";
   const std::string type = element == "skipped" ? "" : " type=\"" + Name(test.outcome()) + "\"";
   return head + ">\n      <" + element + type + " message=\"" +
          Xml(Name(test.outcome()) + ": " + message) + "\"/>\n    </testcase>\n";
@@ -112,9 +119,7 @@ std::string Junit(const v1::Verdict& verdict) {
     group.cases += JunitCase(test);
     ++group.tests;
     if (test.outcome() == v1::PASS) continue;
-    ++(!test.blocks()                ? group.skipped
-       : test.outcome() == v1::ERROR ? group.errors
-                                     : group.failures);
+    ++(!Blocks(test) ? group.skipped : test.outcome() == v1::ERROR ? group.errors : group.failures);
   }
   std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"" +
                     Xml(verdict.suite_name()) + "\">\n";
@@ -137,10 +142,10 @@ std::string Cell(const std::string& text) {
   return escaped;
 }
 
-std::string Markdown(const v1::Verdict& verdict) {
-  std::string text = "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) +
-                     "\n\n| outcome | test | slice | claim | counted | measured | shown |\n"
-                     "|---|---|---|---|---:|---:|---|\n";
+std::string MarkdownTable(const v1::Verdict& verdict) {
+  std::string text =
+      "| outcome | test | slice | claim | counted | measured | shown |\n"
+      "|---|---|---|---|---:|---:|---|\n";
   for (const v1::TestResult& test : verdict.tests()) {
     const std::string outcome =
         test.outcome() == v1::PASS ? "PASS" : "**" + Name(test.outcome()) + "**";
@@ -151,8 +156,78 @@ std::string Markdown(const v1::Verdict& verdict) {
     }
     text += " |\n";
   }
-  return text + "\nartefact `" + Short(verdict.artefact()) + "`, suite `" + Short(verdict.suite()) +
-         "` (" + Cell(verdict.suite_name()) + "), snapshot `" + Short(verdict.snapshot()) + "`\n";
+  return text;
+}
+
+std::string Markdown(const v1::Verdict& verdict) {
+  return "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) + "\n\n" +
+         MarkdownTable(verdict) + "\nartefact `" + Short(verdict.artefact()) + "`, suite `" +
+         Short(verdict.suite()) + "` (" + Cell(verdict.suite_name()) + "), snapshot `" +
+         Short(verdict.snapshot()) + "`" + (verdict.envelope().empty() ? ", not signed" : "") +
+         "\n";
+}
+
+// What stands in an artefact's MODEL_CARD.md after what it was made from.
+std::string ModelCard(const v1::Verdict& verdict) {
+  std::string text = "## How it was judged\n\nVerdict of " + verdict.date() + ": **" +
+                     Name(verdict.outcome()) + "** (" + Summary(verdict) +
+                     "), by exact bounds on images that it was not trained on.\n\n" +
+                     MarkdownTable(verdict) + "\n## What was not shown\n\n";
+  for (const v1::TestResult& test : verdict.tests()) {
+    if (test.outcome() == v1::PASS) continue;
+    text += "- " + Cell(test.test_id() + ": " + Claim(test) + ": " + Finding(test)) + "\n";
+  }
+  text +=
+      "- Anything of cameras, places and situations that no slice above is about.\n\n"
+      "## What was judged, by SHA-256\n\n";
+  const auto item = [&](const char* name, const std::string& digest) {
+    if (!digest.empty()) text += std::string("- ") + name + " `" + digest + "`\n";
+  };
+  item("artefact", verdict.artefact());
+  item("snapshot", verdict.snapshot());
+  item("suite", verdict.suite());
+  item("held against", verdict.baseline());
+  item("signed verdict", verdict.envelope());
+  return text + (verdict.envelope().empty() ? "- The verdict is not signed.\n" : "");
+}
+
+// Safe in a GitHub workflow command: its message or, with `property`, a value before it.
+std::string WorkflowText(const std::string& text, bool property) {
+  std::string escaped;
+  for (const char c : text) {
+    const bool special = c == '%' || c == '\r' || c == '\n' || (property && (c == ':' || c == ','));
+    std::array<char, 4> code{};
+    if (special) std::snprintf(code.data(), code.size(), "%%%02X", static_cast<unsigned>(c));
+    escaped += special ? code.data() : std::string(1, c);
+  }
+  return escaped;
+}
+
+// Source: GitHub Docs, "Workflow commands for GitHub Actions".
+std::string Github(const v1::Verdict& verdict) {
+  constexpr size_t kMaxAnnotations = 50;
+  std::vector<std::string> errors;
+  std::vector<std::string> warnings;
+  for (const v1::TestResult& test : verdict.tests()) {
+    if (test.outcome() == v1::PASS) continue;
+    const bool blocks = Blocks(test);
+    const std::string line = test.line() > 0 ? ",line=" + std::to_string(test.line()) : "";
+    const std::string title = Name(test.outcome()) + ": " + test.test_id();
+    const std::string message =
+        Claim(test) + ": " + Counted(test) + " (" + Measured(test) + "), " + Finding(test);
+    (blocks ? errors : warnings)
+        .push_back(std::string(blocks ? "::error" : "::warning") +
+                   " file=" + WorkflowText(verdict.suite_name(), true) + line +
+                   ",title=" + WorkflowText(title, true) + "::" + WorkflowText(message, false));
+  }
+  errors.insert(errors.end(), warnings.begin(), warnings.end());
+  std::string text;
+  for (size_t i = 0; i < std::min(errors.size(), kMaxAnnotations); ++i) text += errors[i] + "\n";
+  if (errors.size() > kMaxAnnotations) {
+    text += "::notice title=Bitfoundry::" + std::to_string(errors.size() - kMaxAnnotations) +
+            " more tests did not pass\n";
+  }
+  return text + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n";
 }
 
 }  // namespace
@@ -161,6 +236,8 @@ Result<std::string> FormatVerdict(const v1::Verdict& verdict, const std::string&
   if (form == "table") return Table(verdict);
   if (form == "junit") return Junit(verdict);
   if (form == "markdown") return Markdown(verdict);
+  if (form == "model-card") return ModelCard(verdict);
+  if (form == "github") return Github(verdict);
   if (form == "json") {
     google::protobuf::util::JsonPrintOptions options;
     options.add_whitespace = true;
@@ -171,8 +248,9 @@ Result<std::string> FormatVerdict(const v1::Verdict& verdict, const std::string&
     BF_CHECK(written.ok());
     return json;
   }
-  return Status(Code::kInvalidArgument,
-                "no such form: " + form + "; there are table, json, junit and markdown");
+  return Status(
+      Code::kInvalidArgument,
+      "no such form: " + form + "; there are table, json, junit, markdown, model-card and github");
 }
 
 int ExitCode(v1::Outcome outcome) {

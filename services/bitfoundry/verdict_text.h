@@ -12,8 +12,12 @@ namespace bitfoundry::cli {
 //   table     like a test runner's, for a terminal
 //   json      the message of evaluator.proto, its names as they are there
 //   junit     JUnit XML: a slice is a test suite. What blocks and did not pass is a failure or an
-//             error, inconclusive included; what only warns is skipped with its message
+//             error, inconclusive included; what only warns or is waived is skipped, with its
+//             message
 //   markdown  for a comment on a change
+//   model-card  what an artefact's MODEL_CARD.md lacks: how it was judged, and what was not shown
+//   github    workflow commands, which annotate the suite's file: an error for what blocks, a
+//             warning for the rest; at most 50
 //
 // Errors: kInvalidArgument for any other form.
 Result<std::string> FormatVerdict(const v1::Verdict& verdict, const std::string& form);

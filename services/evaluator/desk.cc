@@ -11,6 +11,7 @@
 #include "catalog/suites.h"
 #include "catalog/verdicts.h"
 #include "jobs/queue.h"
+#include "proof/signed_verdict.h"
 #include "runtime/page.h"
 #include "services/evaluator/fit.h"
 #include "verdicts/judge.h"
@@ -147,6 +148,22 @@ Result<std::string> Desk::Report(int64_t verdict_id) {
   const auto verdict =
       BF_TRY(database_.Transact([&](db::Tx& tx) { return catalog::Verdicts(tx).Get(verdict_id); }));
   return store_.Get(verdict.report(), kMaxReportBytes);
+}
+
+Result<std::string> Desk::Exhibit(const v1::ReadExhibitRequest& request) {
+  const auto verdict = BF_TRY(database_.Transact(
+      [&](db::Tx& tx) { return catalog::Verdicts(tx).Get(request.verdict_id()); }));
+  if (verdict.envelope().empty()) {
+    return Status(Code::kFailedPrecondition, "NOT_SIGNED",
+                  "verdict " + std::to_string(request.verdict_id()) +
+                      " is not signed: bf-evaluator had no --signing-key when it was given");
+  }
+  std::string bundle = BF_TRY(store_.Get(verdict.envelope(), proof::kMaxBundleBytes));
+  if (request.digest().empty()) return bundle;
+  for (const proof::Exhibit& exhibit : BF_TRY(proof::OpenUnchecked(bundle)).exhibits) {
+    if (exhibit.sha256 == request.digest()) return proof::ReadExhibit(store_, exhibit);
+  }
+  return Status(Code::kNotFound, "EXHIBIT_MISSING", "the verdict does not rest on that digest");
 }
 
 }  // namespace bitfoundry::evaluator

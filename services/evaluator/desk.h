@@ -37,6 +37,10 @@ class Desk {
   // The HTML of a verdict's report. Errors: kNotFound.
   Result<std::string> Report(int64_t verdict_id);
 
+  // The signed bundle of a verdict or, with a digest, an exhibit that it names.
+  // Errors: kNotFound VERDICT_NOT_FOUND, EXHIBIT_MISSING; kFailedPrecondition NOT_SIGNED.
+  Result<std::string> Exhibit(const v1::ReadExhibitRequest& request);
+
  private:
   db::Database& database_;
   const blobs::Store& store_;

@@ -2,93 +2,46 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <algorithm>
 #include <chrono>
 
 #include "base/log.h"
 #include "bitfoundry/v1/jobs.pb.h"
-#include "catalog/artefacts.h"
 #include "catalog/snapshots.h"
 #include "catalog/suites.h"
 #include "catalog/verdicts.h"
-#include "packed/bundle.h"
-#include "packed/format.h"
+#include "proof/signed_verdict.h"
 #include "services/evaluator/report.h"
 
 namespace bitfoundry::evaluator {
-namespace {
 
-constexpr uint64_t kMaxRowsBytes = uint64_t{1} << 30;
-constexpr uint64_t kMaxPixelsBytes = uint64_t{4} << 30;
-constexpr uint64_t kMaxGoldenBytes = uint64_t{64} << 20;
-
-// The manifest names every other file of its artefact: nothing else has to be believed.
-Result<packed::Manifest> ReadManifest(const blobs::Store& store, const std::string& artefact) {
-  return packed::ParseManifest(BF_TRY(store.Get(artefact, packed::kMaxManifestBytes)));
-}
-
-Result<std::string> ReadFile(const blobs::Store& store, const packed::Manifest& manifest,
-                             const std::string& name, uint64_t most) {
-  const auto file = std::find_if(manifest.files.begin(), manifest.files.end(),
-                                 [&](const auto& f) { return f.name == name; });
-  if (file != manifest.files.end()) return store.Get(file->digest, most);
-  return Status(Code::kInvalidArgument, "MISSING_FILE", "the artefact has no " + name);
-}
-
-}  // namespace
-
-Result<packed::Network> EvaluateHandler::ReadNetwork(const packed::Manifest& manifest) const {
-  const std::string bytes = BF_TRY(ReadFile(store_, manifest, "model.bnn", packed::kMaxModelBytes));
-  return packed::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
-}
-
-Result<verdicts::Subject> EvaluateHandler::Read(const jobs::Lease& lease, std::string* date) const {
+Result<proof::Case> EvaluateHandler::Read(const jobs::Lease& lease, std::string* date) const {
   v1::EvaluateJob job;
   if (!google::protobuf::util::JsonStringToMessage(lease.payload_json, &job).ok()) {
     return Status(Code::kInternal, "not an EvaluateJob: " + lease.payload_json);
   }
-  verdicts::Subject subject;
-  subject.artefact = job.artefact();
-  subject.suite_digest = job.suite();
-  subject.snapshot = job.snapshot();
-  subject.baseline = job.baseline();
-  catalog::Snapshot snapshot;
+  proof::Names names{job.artefact(), job.suite(), "", job.snapshot(), job.baseline()};
+  std::string yaml;
   BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
     const auto suite = BF_TRY(catalog::Suites(tx).Get(job.suite()));
-    subject.suite_name = suite.name;
-    subject.suite = BF_TRY(verdicts::ParseSuite(suite.yaml, suite.name));
-    snapshot = BF_TRY(catalog::Snapshots(tx).Get(job.snapshot()));
-    if (subject.baseline.empty() && subject.suite.NeedsBaseline()) {
-      subject.baseline =
-          BF_TRY(catalog::Verdicts(tx).Shipped(snapshot.project_id, subject.artefact));
+    names.suite_name = suite.name;
+    yaml = suite.yaml;
+    const auto parsed = BF_TRY(verdicts::ParseSuite(yaml, suite.name));
+    if (names.baseline.empty() && parsed.NeedsBaseline()) {
+      const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(job.snapshot()));
+      names.baseline = BF_TRY(catalog::Verdicts(tx).Shipped(snapshot.project_id, names.artefact));
     }
     *date = BF_TRY(catalog::Verdicts(tx).Today());
     return Status();
   }));
-
-  const std::string rows = BF_TRY(store_.Get(job.snapshot(), kMaxRowsBytes));
-  std::string pixels = BF_TRY(store_.Get(snapshot.pixels_digest, kMaxPixelsBytes));
-  subject.data = BF_TRY(snapshot::Decode(rows, std::move(pixels)));
-
-  const packed::Manifest manifest = BF_TRY(ReadManifest(store_, subject.artefact));
-  subject.network = BF_TRY(ReadNetwork(manifest));
-  BF_TRY(verdicts::CheckFit(subject.network, manifest.provenance, subject.data));
-  subject.golden = BF_TRY(
-      packed::ParseGolden(BF_TRY(ReadFile(store_, manifest, "golden.bin", kMaxGoldenBytes))));
-  if (!subject.baseline.empty()) {
-    const packed::Manifest before = BF_TRY(ReadManifest(store_, subject.baseline));
-    subject.baseline_network = BF_TRY(ReadNetwork(before));
-    const Status fits =
-        verdicts::CheckFit(subject.baseline_network, before.provenance, subject.data);
-    if (!fits.ok()) return fits.In("the baseline");
-  }
-  return subject;
+  BF_TRY(store_.Put(yaml));  // beside all else that the verdict rests on
+  return proof::ReadCase(store_, names);
 }
 
 Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
                                                 const std::stop_token& stop) const {
   verdicts::Circumstances circumstances;
-  const verdicts::Subject subject = BF_TRY(Read(lease, &circumstances.date));
+  const proof::Case read = BF_TRY(Read(lease, &circumstances.date));
+  const verdicts::Subject& subject = read.subject;
   Status counted;
   circumstances.evaluations = [&](const std::string& rows) -> int32_t {
     const auto count = database_.Transact(
@@ -109,6 +62,12 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
        {"seconds", std::to_string(took.count())}});
   const Explanations explanations = BF_TRY(Explain(subject, evaluated, threads_, stop));
   evaluated.verdict.set_report(BF_TRY(store_.Put(RenderReport(subject, evaluated, explanations))));
+  if (key_) {
+    std::vector<proof::Exhibit> exhibits = read.exhibits;
+    exhibits.push_back({proof::kReport, evaluated.verdict.report()});
+    const std::string bundle = BF_TRY(proof::SignVerdict(evaluated.verdict, exhibits, *key_));
+    evaluated.verdict.set_envelope(BF_TRY(store_.Put(bundle)));
+  }
   return jobs::Write(
       [on_verdict = on_verdict_, verdict = std::move(evaluated.verdict)](db::Tx& tx) -> Status {
         BF_TRY(catalog::Verdicts(tx).Add(verdict));

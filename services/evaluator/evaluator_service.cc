@@ -13,6 +13,17 @@ grpc::Status Answer(Result<Response> result, Response* response) {
   return grpc::Status::OK;
 }
 
+template <typename Response>
+grpc::Status Stream(const Result<std::string>& bytes, grpc::ServerWriter<Response>* writer) {
+  if (!bytes.ok()) return runtime::ToGrpc(bytes.status());
+  runtime::WriteChunks(*bytes, [&](std::string_view chunk) {
+    Response response;
+    response.set_chunk(std::string(chunk));
+    return writer->Write(response);
+  });
+  return grpc::Status::OK;
+}
+
 }  // namespace
 
 grpc::Status EvaluatorService::CreateSuite(grpc::ServerContext*,
@@ -42,14 +53,13 @@ grpc::Status EvaluatorService::ListVerdicts(grpc::ServerContext*,
 grpc::Status EvaluatorService::ReadReport(grpc::ServerContext*,
                                           const v1::ReadReportRequest* request,
                                           grpc::ServerWriter<v1::ReadReportResponse>* writer) {
-  const auto report = desk_.Report(request->verdict_id());
-  if (!report.ok()) return runtime::ToGrpc(report.status());
-  runtime::WriteChunks(*report, [&](std::string_view chunk) {
-    v1::ReadReportResponse response;
-    response.set_chunk(std::string(chunk));
-    return writer->Write(response);
-  });
-  return grpc::Status::OK;
+  return Stream(desk_.Report(request->verdict_id()), writer);
+}
+
+grpc::Status EvaluatorService::ReadExhibit(grpc::ServerContext*,
+                                           const v1::ReadExhibitRequest* request,
+                                           grpc::ServerWriter<v1::ReadExhibitResponse>* writer) {
+  return Stream(desk_.Exhibit(*request), writer);
 }
 
 }  // namespace bitfoundry::evaluator

@@ -20,6 +20,8 @@ class EvaluatorService final : public v1::Evaluator::Service {
                             v1::ListVerdictsResponse* response) override;
   grpc::Status ReadReport(grpc::ServerContext*, const v1::ReadReportRequest* request,
                           grpc::ServerWriter<v1::ReadReportResponse>* writer) override;
+  grpc::Status ReadExhibit(grpc::ServerContext*, const v1::ReadExhibitRequest* request,
+                           grpc::ServerWriter<v1::ReadExhibitResponse>* writer) override;
 
  private:
   Desk& desk_;

@@ -3,10 +3,10 @@
 
 #include <prometheus/counter.h>
 
-#include <fstream>
 #include <thread>
 
 #include "base/digest.h"
+#include "base/log.h"
 #include "db/migrate.h"
 #include "runtime/job_metrics.h"
 #include "runtime/serve.h"
@@ -16,20 +16,30 @@
 using namespace bitfoundry;
 
 constexpr runtime::Option kThreads{"evaluator-threads", "2", "threads of one evaluation"};
+constexpr runtime::Option kSigningKey{
+    "signing-key", "",
+    "Ed25519 private key (PEM) that signs verdicts; none: they are "
+    "not signed"};
 
 // What computes a verdict, by digest: this very program.
 std::string RuntimeName() {
-  std::ifstream self("/proc/self/exe", std::ios::binary);
-  Sha256Stream digest;
-  std::string piece(size_t{1} << 20, '\0');
-  while (self.read(piece.data(), static_cast<std::streamsize>(piece.size())), self.gcount() > 0) {
-    digest.Add(std::string_view(piece).substr(0, static_cast<size_t>(self.gcount())));
+  return "packed engine of bf-evaluator sha256:" + DigestOfThisProgram();
+}
+
+// Read once, before anything runs: a key that is lost later signs on until the next start.
+Result<std::optional<attest::PrivateKey>> ReadKey(const std::string& path) {
+  if (path.empty()) {
+    Log(Level::kWarning, "no --signing-key: verdicts are not signed", {});
+    return std::optional<attest::PrivateKey>();
   }
-  return "packed engine of bf-evaluator sha256:" + digest.Finish();
+  std::optional<attest::PrivateKey> key = BF_TRY(attest::PrivateKey::Read(path));
+  Log(Level::kInfo, "signs verdicts", {{"keyid", key->Public().id()}, {"path", path}});
+  return key;
 }
 
 Status Run(runtime::Process& process) {
   const int64_t threads = BF_TRY(process.options.Integer(kThreads, 1, 256));
+  const auto key = BF_TRY(ReadKey(process.options.Text(kSigningKey)));
   db::Database database(process.options.Text(runtime::kPgDsn));
   BF_TRY(db::CheckSchema(database));
   const blobs::Store store = BF_TRY(blobs::Store::Open(process.options.Text(runtime::kBlobs)));
@@ -43,9 +53,11 @@ Status Run(runtime::Process& process) {
                        .Help("Verdicts given, by outcome")
                        .Register(*process.metrics);
   const evaluator::EvaluateHandler handler(
-      database, store, RuntimeName(), static_cast<int>(threads), [&](v1::Outcome outcome) {
+      database, store, RuntimeName(), static_cast<int>(threads),
+      [&](v1::Outcome outcome) {
         verdicts.Add({{"outcome", v1::Outcome_Name(outcome)}}).Increment();
-      });
+      },
+      key);
   runtime::JobMetrics metrics(*process.metrics, "evaluate");
   jobs::WorkerOptions options;
   options.kind = "evaluate";
@@ -66,6 +78,6 @@ Status Run(runtime::Process& process) {
 int main(int argc, char** argv) {
   return runtime::Main(argc, argv,
                        {runtime::kListen, runtime::kMetrics, runtime::kReadyFile, runtime::kPgDsn,
-                        runtime::kRedis, runtime::kBlobs, kThreads},
+                        runtime::kRedis, runtime::kBlobs, kThreads, kSigningKey},
                        Run);
 }

@@ -171,6 +171,18 @@ class Story : public ::testing::Test {
     EXPECT_GT(std::filesystem::file_size(report), 1000U);
   }
 
+  void ExpectASignedVerdict(const std::string& artefact) {
+    const std::string folder = factory_.folder() / "verdict";
+    EXPECT_EQ(factory_.Cli("verdict " + artefact + " --export " + folder).code, 3);  // its outcome
+    const std::string key = " --key " + (factory_.folder() / "data/keys/public.pem").string();
+    const json verified = factory_.Must("verify " + folder + "/verdict.intoto.jsonl" + key);
+    EXPECT_EQ(verified["artefact"], artefact);
+    EXPECT_EQ(verified["computed_by"], Verdict(artefact)["runtime"]);
+    EXPECT_THAT(factory_.Cli("verdict " + artefact + " --format model-card").text,
+                ::testing::AllOf(HasSubstr("# Model card: bars"), HasSubstr("## How it was judged"),
+                                 HasSubstr(Verdict(artefact)["envelope"].get<std::string>())));
+  }
+
   void ExpectStatus(const std::string& artefact) {
     const json status = factory_.Must("status");
     EXPECT_EQ(status["state"], "up");
@@ -219,6 +231,7 @@ TEST_F(Story, FromImagesToAVerdictThatARestartKeeps) {
   const std::string artefact = Train();
   ExpectAVerdict(artefact);
   ExpectAGoodModel(artefact);
+  ExpectASignedVerdict(artefact);
   ExpectStatus(artefact);
   ExpectMetrics();
 

@@ -54,7 +54,8 @@ TEST(VerdictText, IsATableLikeATestRunners) {
             "artefact  aaaaaaaaaaaaaaaa\n"
             "suite     bbbbbbbbbbbbbbbb (person.yaml)\n"
             "snapshot  cccccccccccccccc\n"
-            "runtime   reference\n");
+            "runtime   reference\n"
+            "signed    no\n");
 }
 
 TEST(VerdictText, IsJunitWhereWhatBlocksFailsAndInconclusiveBlocks) {
@@ -92,6 +93,53 @@ TEST(VerdictText, IsJsonWithTheNamesOfTheProto) {
   const std::string text = *FormatVerdict(Sample(), "json");
   EXPECT_NE(text.find("\"suite_name\": \"person.yaml\""), std::string::npos);
   EXPECT_NE(text.find("\"outcome\": \"FAIL\""), std::string::npos);
+}
+
+TEST(VerdictText, IsSkippedInJunitWhereItIsWaived) {
+  v1::Verdict verdict = Sample();
+  verdict.mutable_tests(1)->set_waived_by("A. Person");
+  EXPECT_NE(FormatVerdict(verdict, "junit")->find("failures=\"1\" errors=\"0\" skipped=\"2\""),
+            std::string::npos);
+}
+
+TEST(VerdictText, IsWorkflowCommandsThatANameCannotBreak) {
+  v1::Verdict verdict = Sample();
+  verdict.set_suite_name("suites/a,b:c.yaml");
+  verdict.mutable_tests(1)->set_line(12);
+  verdict.mutable_tests(1)->set_test_id("far\n::error::owned");
+  verdict.mutable_tests(2)->set_reason("100%\r\n::set-output");
+  EXPECT_EQ(*FormatVerdict(verdict, "github"),
+            "::error file=suites/a%2Cb%3Ac.yaml,line=12,title=FAIL%3A far%0A%3A%3Aerror%3A%3Aowned"
+            "::recall >= 0.9: 50/100 (50.0 %25), at most 95.0 %25\n"
+            "::error file=suites/a%2Cb%3Ac.yaml,title=INCONCLUSIVE%3A back::recall >= 0.9: 36/40 "
+            "(90.0 %25), 80.0 %25 to 95.0 %25; 100%25%0D%0A::set-output\n"
+            "::warning file=suites/a%2Cb%3Ac.yaml,title=ERROR%3A coat::recall >= 0.9: 0/0 (-), no "
+            "\"sample\"\n"
+            "FAIL: 1 pass, 1 fail, 1 inconclusive, 1 error\n");
+}
+
+TEST(VerdictText, IsAtMostFiftyWorkflowCommandsErrorsFirst) {
+  v1::Verdict verdict;
+  for (int i = 0; i < 60; ++i) {
+    AddTest(verdict, "t" + std::to_string(i), v1::FAIL, 10, 1);
+    verdict.mutable_tests(i)->set_blocks(i >= 20);
+  }
+  const std::string text = *FormatVerdict(verdict, "github");
+  EXPECT_EQ(text.rfind("::error", 0), 0U);
+  EXPECT_NE(text.find("title=FAIL%3A t59::"), std::string::npos);
+  EXPECT_NE(text.find("title=FAIL%3A t9::"), std::string::npos);
+  EXPECT_EQ(text.find("title=FAIL%3A t10::"), std::string::npos);
+  EXPECT_NE(text.find("::notice title=Bitfoundry::10 more tests did not pass\n"),
+            std::string::npos);
+}
+
+TEST(VerdictText, IsAModelCardThatSaysWhatWasNotShown) {
+  const std::string text = *FormatVerdict(Sample(), "model-card");
+  EXPECT_NE(text.find("| PASS | found | a & b |"), std::string::npos);
+  const std::string open = text.substr(text.find("## What was not shown"));
+  EXPECT_EQ(open.find("found"), std::string::npos);
+  EXPECT_NE(open.find("- back: recall"), std::string::npos);
+  EXPECT_NE(open.find("The verdict is not signed."), std::string::npos);
 }
 
 TEST(VerdictText, KnowsNoOtherForm) {

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "attest/key.h"
 #include "db/database.h"
 #include "tests/support/status_matchers.h"
 
@@ -171,6 +172,22 @@ TEST_F(SupervisorTest, ADatabaseThatCannotBeUsedIsExplainedInOneLine) {
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
   unsetenv("BF_PG_DSN");
+}
+
+TEST_F(SupervisorTest, MakesItsOwnKeyOnceAndRefusesABadOneBeforeAnythingRuns) {
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  const auto key = attest::PrivateKey::Read(data_ + "/keys/key.pem");
+  ASSERT_THAT(key, IsOk());  // which includes that nobody else may read it
+  EXPECT_EQ(attest::PublicKey::Read(data_ + "/keys/public.pem")->id(), key->Public().id());
+  ASSERT_EQ(Cli("down"), 0);
+  ASSERT_EQ(Cli("up --detach"), 0) << Said();
+  EXPECT_EQ(attest::PrivateKey::Read(data_ + "/keys/key.pem")->Public().id(), key->Public().id());
+
+  const std::string other = folder_ + "/other";
+  EXPECT_EQ(Cli(folder_, other, "up --detach --signing-key " + folder_ + "/gone.pem"), 1);
+  EXPECT_NE(Said().find("gone.pem"), std::string::npos) << Said();
+  EXPECT_NE(Said().find("KEY_UNREADABLE"), std::string::npos) << Said();
+  EXPECT_FALSE(fs::exists(other + "/postgres"));
 }
 
 TEST_F(SupervisorTest, ItsFolderMayHaveAnyNameWithoutAComma) {

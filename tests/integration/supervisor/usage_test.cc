@@ -118,7 +118,7 @@ TEST(Usage, WhatDoesNotApplyIsRefused) {
 }
 
 TEST(Usage, AReportThatCannotBeWrittenIsRefusedBeforeAnythingIsEvaluated) {
-  for (const char* option : {"--report", "--junit"}) {
+  for (const char* option : {"--report", "--junit", "--attestation"}) {
     const Refusal refusal =
         Refused(std::string("evaluate 3f9a2b1c --suite /none ") + option + " /nonexist/report");
     EXPECT_EQ(refusal.code, 3);

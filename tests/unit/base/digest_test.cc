@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 namespace bitfoundry {
 namespace {
 
@@ -19,6 +22,12 @@ TEST(Sha256, OfPiecesIsTheDigestOfTheWhole) {
   stream.Add("");
   stream.Add("bc");
   EXPECT_EQ(stream.Finish(), Sha256(std::string_view("abc")));
+}
+
+TEST(DigestOfThisProgram, IsThatOfTheFileItWasStartedFrom) {
+  std::ostringstream self;
+  self << std::ifstream("/proc/self/exe", std::ios::binary).rdbuf();
+  EXPECT_EQ(DigestOfThisProgram(), Sha256(self.str()));
 }
 
 TEST(IsDigest, AcceptsOnly64LowercaseHexDigits) {

@@ -1,5 +1,6 @@
 #include "snapshot/snapshot.h"
 
+#include "base/digest.h"
 #include "tests/support/status_matchers.h"
 
 namespace bitfoundry::snapshot {
@@ -70,6 +71,15 @@ TEST(Snapshot, PixelsOfAnotherSizeOrContentAreRefused) {
   std::string other = encoded->pixels;
   other[3] ^= 1;
   EXPECT_THAT(Decode(encoded->rows, other), StatusIs(Code::kDataLoss));
+}
+
+TEST(Snapshot, TheHeaderAloneNamesThePixels) {
+  const auto encoded = Encode(Two());
+  const std::string header = encoded->rows.substr(0, encoded->rows.find('\n'));
+  EXPECT_EQ(*PixelsDigest(header), Sha256(encoded->pixels));
+  for (size_t n = 0; n < header.size(); ++n) {
+    EXPECT_THAT(PixelsDigest(header.substr(0, n)), StatusIs(Code::kDataLoss)) << n;
+  }
 }
 
 }  // namespace

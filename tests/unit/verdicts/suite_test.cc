@@ -202,6 +202,18 @@ TEST(Suite, MakesOneTestForEachSliceWhereAskedTo) {
   EXPECT_EQ(suite->tests[1].id, "no_loss/all");
   EXPECT_EQ(suite->tests[2].id, "no_loss/far");
   EXPECT_EQ(suite->tests[2].slice, 1U);
+  EXPECT_EQ(suite->tests[2].line, suite->tests[1].line) << "the entry's";
+}
+
+TEST(Suite, KnowsTheLineOfEachTest) {
+  const std::string yaml =
+      "suite: s\nversion: 1\ntests:\n"
+      "  - { id: a, slice: all, metric: accuracy, at_least: 0.9 }\n\n"
+      "  -\n    id: b\n    slice: all\n    metric: accuracy\n    at_least: 0.9\n";
+  const auto suite = ParseSuite(yaml, "suite.yaml");
+  ASSERT_THAT(suite, IsOk());
+  EXPECT_EQ(suite->tests[0].line, 4);
+  EXPECT_EQ(suite->tests[1].line, 7);
 }
 
 TEST(Suite, RefusesAWrongBound) {
