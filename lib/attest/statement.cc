@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/digest.h"
+#include "base/json.h"
 
 namespace bitfoundry::attest {
 namespace {
@@ -62,7 +63,7 @@ Result<std::string> ToJson(const Statement& statement) {
     json["predicate"] = std::move(predicate);
     return json.dump();
   } catch (const nlohmann::json::exception& e) {  // also of a name that is not UTF-8
-    return Invalid(e.what());
+    return Invalid(Fault(e));
   }
 }
 
@@ -81,7 +82,7 @@ Result<Statement> ParseStatement(std::string_view text) {
     BF_TRY(Check(statement));
     return statement;
   } catch (const nlohmann::json::exception& e) {
-    return Invalid(e.what());
+    return Invalid(Fault(e));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
+#include "base/json.h"
 #include "packed/crc32.h"
 
 namespace bitfoundry::bnn {
@@ -128,7 +129,7 @@ Result<Checkpoint> ParseCheckpoint(std::string_view bytes) {
     return Read(Json::parse(body.substr(kHeaderBytes, fields_bytes)),
                 body.substr(kHeaderBytes + fields_bytes));
   } catch (const Json::exception& e) {
-    return Bad(e.what());
+    return Bad(Fault(e));
   }
 }
 

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json.h"
+
 namespace bitfoundry::bnn {
 namespace {
 
@@ -190,7 +192,7 @@ Result<Recipe> ParseRecipe(std::string_view json) {
   try {
     return Read(Json::parse(json));
   } catch (const Json::exception& e) {
-    return Bad(e.what());
+    return Bad(Fault(e));
   }
 }
 

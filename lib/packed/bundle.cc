@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
+#include "base/json.h"
 #include "packed/crc32.h"
 #include "packed/firmware.h"
 #include "packed/format.h"
@@ -249,7 +250,7 @@ Result<std::vector<File>> MakeBundle(std::span<const uint8_t> model,
   try {
     files.push_back({kManifestName, ManifestJson(provenance, files).dump(2) + "\n"});
   } catch (const Json::exception& e) {  // a name that is not UTF-8
-    return Bad("BAD_MANIFEST", e.what());
+    return Bad("BAD_MANIFEST", Fault(e));
   }
   return files;
 }

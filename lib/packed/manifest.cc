@@ -108,7 +108,7 @@ Result<Manifest> ParseManifest(std::string_view json) {
   try {
     return ReadManifest(Json::parse(json));
   } catch (const Json::exception& e) {
-    return Bad("BAD_MANIFEST", e.what());
+    return Bad("BAD_MANIFEST", Fault(e));
   }
 }
 

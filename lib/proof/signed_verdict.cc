@@ -11,6 +11,7 @@
 #include "attest/envelope.h"
 #include "attest/statement.h"
 #include "base/digest.h"
+#include "base/json.h"
 
 namespace bitfoundry::proof {
 namespace {
@@ -108,7 +109,7 @@ Result<SignedVerdict> ReadVerdict(const attest::Statement& statement) {
     read.json = predicate.at("verdict").dump();
     read.exhibits = BF_TRY(ReadExhibits(predicate.at("exhibits")));
   } catch (const nlohmann::json::exception& e) {
-    return Malformed(e.what());
+    return Malformed(Fault(e));
   }
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;  // of a newer program: a replay will name them

@@ -203,7 +203,8 @@ std::string WhereItLooks(const verdicts::Subject& subject, const Explanations& e
          "asked again. What the margin of its answer loses is laid to the pixels of the square "
          "(Zeiler and Fergus 2014). No gradient and no stand-in: the same map on every machine. It "
          "shows what the answer hangs on, not why.</p><p>against<span class=\"key\"></span>for the "
-         "answer; each picture by its own strongest pixel. The yellow frame is the teacher's box. "
+         "answer; each picture by its own strongest pixel. The yellow frame is the object's box, "
+         "where one is known. "
          "<b>Deletion</b>: how much of the margin is left, on average, while the pixels that speak "
          "most for the answer are taken away; low is good. <b>Insertion</b>: while they are put "
          "back; high is good (Petsiuk, Das and Saenko 2018).</p>" +
