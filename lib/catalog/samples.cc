@@ -102,6 +102,21 @@ std::string SampleName(const std::string& image_digest, const std::optional<Wind
          std::to_string(window->width) + "," + std::to_string(window->height);
 }
 
+Result<SamplePlace> ReadSampleName(const std::string& name) {
+  static const std::regex form(
+      "([0-9a-f]{64})(@([0-9]{1,6}),([0-9]{1,6}),([0-9]{1,6}),([0-9]{1,6}))?");
+  std::smatch parts;
+  if (name.size() > 128 || !std::regex_match(name, parts, form)) {
+    return Status(Code::kInvalidArgument, "SAMPLE_NAME",
+                  "'" + name.substr(0, 128) + "' is no sample's name");
+  }
+  SamplePlace place{.image_digest = parts[1]};
+  if (!parts[2].matched) return place;
+  const auto number = [&](size_t i) { return std::stoi(parts[i].str()); };
+  place.window = Window{number(3), number(4), number(5), number(6)};
+  return place;
+}
+
 Status CheckTags(const std::map<std::string, std::string>& tags) {
   static const std::regex key("[a-z][a-z0-9_]{0,31}");
   const auto wrong = [](const std::string& what) {

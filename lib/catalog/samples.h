@@ -54,6 +54,13 @@ struct Sample {
 // "<digest>", or "<digest>@x,y,width,height".
 std::string SampleName(const std::string& image_digest, const std::optional<Window>& window);
 
+// The same, read: what is not such a name is an error.
+struct SamplePlace {
+  std::string image_digest;
+  std::optional<Window> window;
+};
+Result<SamplePlace> ReadSampleName(const std::string& name);
+
 // At most 32 tags; keys are [a-z][a-z0-9_]{0,31}, values at most 128 bytes.
 // Errors: kInvalidArgument, TAG_INVALID.
 Status CheckTags(const std::map<std::string, std::string>& tags);

@@ -13,6 +13,26 @@ using testing::IsOk;
 
 const std::string kEndless(1 << 20, 'a');  // on which a std::regex overflows the stack
 
+TEST(ReadSampleName, ReadsWhatSampleNameWrites) {
+  const std::string digest(64, 'a');
+  for (const auto& window :
+       {std::optional<Window>(), std::optional<Window>(Window{0, 12, 640, 480})}) {
+    const auto place = ReadSampleName(SampleName(digest, window));
+    ASSERT_THAT(place, IsOk());
+    EXPECT_EQ(place->image_digest, digest);
+    EXPECT_EQ(place->window, window);
+  }
+}
+
+TEST(ReadSampleName, RefusesWhatIsNoneHoweverLong) {
+  const std::string digest(64, 'a');
+  for (const std::string& name :
+       {std::string(), digest.substr(1), digest + "@", digest + "@1,2,3", digest + "@1,2,3,-4",
+        digest + "@1,2,3,4,5", digest + "@1,2,3,99999999999", std::string(64, 'A'), kEndless}) {
+    EXPECT_EQ(ReadSampleName(name).status().reason(), "SAMPLE_NAME") << name.substr(0, 80);
+  }
+}
+
 TEST(CheckTags, TakesWhatIsWithinItsLimits) {
   EXPECT_THAT(CheckTags({}), IsOk());
   EXPECT_THAT(CheckTags({{"a" + std::string(31, '_'), std::string(128, 'v')}, {"b", ""}}), IsOk());
