@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "catalog/remote_models.h"
 #include "db/array.h"
 #include "db/database.h"
 
@@ -13,8 +14,8 @@ namespace {
 
 constexpr char kAdd[] = R"sql(
   INSERT INTO verdicts (artefact, suite, snapshot, outcome, runtime, report, baseline, date,
-                        envelope)
-  VALUES ($1, $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9)
+                        envelope, remote_model, unsure_answers)
+  VALUES (nullif($1, ''), $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9, nullif($10, ''), $11)
   RETURNING id
 )sql";
 
@@ -27,14 +28,17 @@ constexpr char kAddTest[] = R"sql(
 )sql";
 
 constexpr char kSelect[] = R"sql(
-  SELECT v.id, v.artefact, v.suite, suites.name AS suite_name, v.snapshot, v.runtime, v.report,
+  SELECT v.id, coalesce(v.artefact, '') AS artefact, v.suite, suites.name AS suite_name, v.snapshot,
+         v.runtime, v.report,
          v.outcome::text AS outcome, projects.name AS project,
          coalesce(v.baseline, '') AS baseline, v.date, v.envelope,
+         v.remote_model, remote_models.description AS remote_description, v.unsure_answers,
          to_char(v.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
     FROM verdicts AS v
     JOIN suites ON suites.digest = v.suite
-    JOIN artefacts ON artefacts.digest = v.artefact
-    JOIN projects ON projects.id = artefacts.project_id
+    LEFT JOIN artefacts ON artefacts.digest = v.artefact
+    LEFT JOIN remote_models ON remote_models.digest = v.remote_model
+    JOIN projects ON projects.id = coalesce(artefacts.project_id, remote_models.project_id)
 )sql";
 
 constexpr char kShipped[] = R"sql(
@@ -45,20 +49,49 @@ constexpr char kShipped[] = R"sql(
 )sql";
 
 constexpr char kCountJudged[] = R"sql(
-  SELECT count(DISTINCT v.artefact)
+  SELECT count(DISTINCT coalesce(v.artefact, v.remote_model))
     FROM verdict_tests AS t JOIN verdicts AS v ON v.id = t.verdict_id
-   WHERE t.rows_digest = $1 AND v.artefact <> $2
+   WHERE t.rows_digest = $1 AND coalesce(v.artefact, v.remote_model) <> $2
 )sql";
 
 constexpr char kToday[] = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')";
 
+// Of each model the verdict that says most about it in the light of suite $4 on snapshot $5; the
+// model that was made last comes first.
+constexpr char kBest[] = R"sql(
+  SELECT id, count(*) OVER () AS models
+    FROM (SELECT DISTINCT ON (coalesce(v.artefact, v.remote_model))
+                 v.id, coalesce(artefacts.created_at, remote_models.created_at) AS made
+            FROM verdicts AS v
+            LEFT JOIN artefacts ON artefacts.digest = v.artefact
+            LEFT JOIN remote_models ON remote_models.digest = v.remote_model
+           WHERE coalesce(artefacts.project_id, remote_models.project_id) = $1
+             AND v.suite = ANY ($2::text[]) AND ($3 = '' OR v.snapshot = $3)
+             AND ($6 OR v.artefact IS NOT NULL)
+           ORDER BY coalesce(v.artefact, v.remote_model),
+                    v.suite = $4 AND v.snapshot = $5 DESC, v.suite = $4 DESC, v.id DESC) AS best
+   ORDER BY made DESC, id DESC LIMIT $7
+)sql";
+
+constexpr char kSuitesOf[] = R"sql(
+  SELECT v.suite, (array_agg(v.snapshot ORDER BY v.id DESC))[1] AS snapshot
+    FROM verdicts AS v
+    LEFT JOIN artefacts ON artefacts.digest = v.artefact
+    LEFT JOIN remote_models ON remote_models.digest = v.remote_model
+   WHERE coalesce(artefacts.project_id, remote_models.project_id) = $1
+   GROUP BY v.suite ORDER BY max(v.id) DESC LIMIT $2
+)sql";
+
+constexpr char kWhereIds[] =
+    "WHERE v.id = ANY ($1::bigint[]) ORDER BY array_position($1::bigint[], v.id)";
 constexpr char kWhereId[] = "WHERE v.id = $1";
 constexpr char kWhereNewest[] = R"sql(
-   WHERE v.artefact = $1 AND ($2 = '' OR v.suite = $2) AND ($3 = '' OR v.snapshot = $3)
+   WHERE (v.artefact = $1 OR v.remote_model = $1)
+     AND ($2 = '' OR v.suite = $2) AND ($3 = '' OR v.snapshot = $3)
    ORDER BY v.id DESC LIMIT 1
 )sql";
 constexpr char kWhereListed[] = R"sql(
-   WHERE ($1 = 0 OR artefacts.project_id = $1) AND ($2 = 0 OR v.id < $2)
+   WHERE ($1 = 0 OR projects.id = $1) AND ($2 = 0 OR v.id < $2)
    ORDER BY v.id DESC LIMIT $3
 )sql";
 
@@ -138,6 +171,11 @@ std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
     verdict.set_baseline(row["baseline"].c_str());
     verdict.set_date(row["date"].c_str());
     verdict.set_envelope(row["envelope"].c_str());
+    if (!row["remote_model"].is_null()) {
+      *verdict.mutable_remote_model() =
+          ReadRemoteModel(row["remote_model"].c_str(), row["remote_description"].c_str());
+    }
+    verdict.set_unsure_answers(row["unsure_answers"].as<int32_t>());
     places[verdict.verdict_id()] = verdicts.size();
     verdicts.push_back(std::move(verdict));
   }
@@ -154,7 +192,8 @@ std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
 Result<int64_t> Verdicts::Add(const v1::Verdict& verdict) {
   const pqxx::row added = tx_.work.exec_params1(
       kAdd, verdict.artefact(), verdict.suite(), verdict.snapshot(), ToSql(verdict.outcome()),
-      verdict.runtime(), verdict.report(), verdict.baseline(), verdict.date(), verdict.envelope());
+      verdict.runtime(), verdict.report(), verdict.baseline(), verdict.date(), verdict.envelope(),
+      verdict.remote_model().digest(), verdict.unsure_answers());
   const auto id = added[0].as<int64_t>();
   int position = 0;
   for (const v1::TestResult& test : verdict.tests()) {
@@ -186,11 +225,31 @@ Result<v1::Verdict> Verdicts::Get(int64_t id) {
   return std::move(found[0]);
 }
 
-Result<std::optional<v1::Verdict>> Verdicts::Newest(const std::string& artefact,
+Result<Verdicts::Best> Verdicts::BestOf(int64_t project_id, const Wish& wish, int limit) {
+  const auto text = [](const std::string& value) { return value; };
+  const pqxx::result found =
+      tx_.work.exec_params(kBest, project_id, db::ArrayOf(wish.suites, text), wish.only_snapshot,
+                           wish.suite, wish.snapshot, wish.remote, limit);
+  Best best;
+  if (!found.empty()) best.models = found[0]["models"].as<int64_t>();
+  const std::string ids = db::ArrayOf(found, [](const auto& row) { return row["id"].c_str(); });
+  best.verdicts = FromRows(tx_, tx_.work.exec_params(std::string(kSelect) + kWhereIds, ids));
+  return best;
+}
+
+Result<std::vector<Verdicts::Used>> Verdicts::SuitesOf(int64_t project_id, int limit) {
+  std::vector<Used> suites;
+  for (const pqxx::row& row : tx_.work.exec_params(kSuitesOf, project_id, limit)) {
+    suites.push_back({row["suite"].c_str(), row["snapshot"].c_str()});
+  }
+  return suites;
+}
+
+Result<std::optional<v1::Verdict>> Verdicts::Newest(const std::string& model,
                                                     const std::string& suite,
                                                     const std::string& snapshot) {
   auto found = FromRows(
-      tx_, tx_.work.exec_params(std::string(kSelect) + kWhereNewest, artefact, suite, snapshot));
+      tx_, tx_.work.exec_params(std::string(kSelect) + kWhereNewest, model, suite, snapshot));
   if (found.empty()) return std::optional<v1::Verdict>();
   return std::optional<v1::Verdict>(std::move(found[0]));
 }

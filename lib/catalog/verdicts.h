@@ -28,16 +28,38 @@ class Verdicts {
   // Errors: kNotFound, VERDICT_NOT_FOUND.
   Result<v1::Verdict> Get(int64_t id);
 
-  // The newest of an artefact, if there is one. Empty `suite` or `snapshot`: any.
-  Result<std::optional<v1::Verdict>> Newest(const std::string& artefact, const std::string& suite,
+  // The newest of an artefact or a remote model, if there is one. Empty `suite` or `snapshot`: any.
+  Result<std::optional<v1::Verdict>> Newest(const std::string& model, const std::string& suite,
                                             const std::string& snapshot);
 
   // The artefact of a project that was released last, "" if none was: a verdict that passes is a
   // release. Another one than `except`.
   Result<std::string> Shipped(int64_t project_id, const std::string& except);
 
-  // How many artefacts other than `except` were judged on the rows of this digest.
+  // How many models other than `except` were judged on the rows of this digest.
   Result<int32_t> CountJudged(const std::string& rows_digest, const std::string& except);
+
+  // Of each model of a project one verdict by any of `suites`: that by suite and snapshot of the
+  // wish if there is one, else by its suite, else the newest.
+  struct Wish {
+    std::vector<std::string> suites;
+    std::string only_snapshot;  // empty: any
+    std::string suite;
+    std::string snapshot;
+    bool remote = false;  // remote models too, not artefacts alone
+  };
+  struct Best {
+    std::vector<v1::Verdict> verdicts;  // at most `limit`; of the model that was made last first
+    int64_t models = 0;                 // so many have one
+  };
+  Result<Best> BestOf(int64_t project_id, const Wish& wish, int limit);
+
+  // The suites that a project's models were judged by, the one used last first.
+  struct Used {
+    std::string suite;
+    std::string snapshot;  // of its newest verdict
+  };
+  Result<std::vector<Used>> SuitesOf(int64_t project_id, int limit);
 
   // "2026-12-01", UTC, by the one clock.
   Result<std::string> Today();

@@ -65,6 +65,31 @@ class Reader {
   std::vector<Exhibit> read_;
 };
 
+// The suite and the data.
+Status ReadData(Reader& reader, const Names& names, verdicts::Subject& subject) {
+  subject.artefact = names.artefact;
+  subject.suite_digest = names.suite;
+  subject.suite_name = names.suite_name;
+  subject.snapshot = names.snapshot;
+  subject.baseline = names.baseline;
+  const std::string suite = BF_TRY(reader.Read(kSuite, names.suite));
+  subject.suite = BF_TRY(verdicts::ParseSuite(suite, names.suite_name));
+
+  const std::string rows = BF_TRY(reader.Read(kRows, names.snapshot));
+  const std::string pixels_digest = BF_TRY(snapshot::PixelsDigest(rows));
+  std::string pixels = BF_TRY(reader.Read(kPixels, pixels_digest));
+  subject.data = BF_TRY(snapshot::Decode(rows, std::move(pixels)));
+  return Status();
+}
+
+Status ReadBaseline(Reader& reader, verdicts::Subject& subject) {
+  if (subject.baseline.empty()) return Status();
+  const auto manifest =
+      BF_TRY(packed::ParseManifest(BF_TRY(reader.Read(kBaselineManifest, subject.baseline))));
+  subject.baseline_network = BF_TRY(reader.ReadNetwork(kBaselineModel, manifest, subject.data));
+  return Status();
+}
+
 }  // namespace
 
 uint64_t LimitOf(const std::string& name) {
@@ -87,30 +112,22 @@ Result<Case> ReadCase(const blobs::Store& store, const Names& names) {
   Reader reader(store);
   Case read;
   verdicts::Subject& subject = read.subject;
-  subject.artefact = names.artefact;
-  subject.suite_digest = names.suite;
-  subject.suite_name = names.suite_name;
-  subject.snapshot = names.snapshot;
-  subject.baseline = names.baseline;
-  const std::string suite = BF_TRY(reader.Read(kSuite, names.suite));
-  subject.suite = BF_TRY(verdicts::ParseSuite(suite, names.suite_name));
-
-  const std::string rows = BF_TRY(reader.Read(kRows, names.snapshot));
-  const std::string pixels_digest = BF_TRY(snapshot::PixelsDigest(rows));
-  std::string pixels = BF_TRY(reader.Read(kPixels, pixels_digest));
-  subject.data = BF_TRY(snapshot::Decode(rows, std::move(pixels)));
-
+  BF_TRY(ReadData(reader, names, subject));
   const auto manifest =
       BF_TRY(packed::ParseManifest(BF_TRY(reader.Read(kManifest, names.artefact))));
   subject.network = BF_TRY(reader.ReadNetwork(kModel, manifest, subject.data));
   subject.golden = BF_TRY(packed::ParseGolden(BF_TRY(reader.ReadFile(kGolden, manifest))));
-  if (!names.baseline.empty()) {
-    const auto before =
-        BF_TRY(packed::ParseManifest(BF_TRY(reader.Read(kBaselineManifest, names.baseline))));
-    subject.baseline_network = BF_TRY(reader.ReadNetwork(kBaselineModel, before, subject.data));
-  }
+  BF_TRY(ReadBaseline(reader, subject));
   read.exhibits = reader.TakeRead();
   return read;
+}
+
+Result<verdicts::Subject> ReadQuestion(const blobs::Store& store, const Names& names) {
+  Reader reader(store);
+  verdicts::Subject subject;
+  BF_TRY(ReadData(reader, names, subject));
+  BF_TRY(ReadBaseline(reader, subject));
+  return subject;
 }
 
 }  // namespace bitfoundry::proof

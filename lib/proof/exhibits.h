@@ -61,4 +61,8 @@ struct Case {
 // classes are not the snapshot's; those of reading manifest, network, suite and snapshot.
 Result<Case> ReadCase(const blobs::Store& store, const Names& names);
 
+// The same for a model that is not in the store, and that `names.artefact` only names: the suite,
+// the data and the baseline that it is asked about.
+Result<verdicts::Subject> ReadQuestion(const blobs::Store& store, const Names& names);
+
 }  // namespace bitfoundry::proof

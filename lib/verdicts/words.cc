@@ -13,6 +13,12 @@ std::string Number(double value) {
   return text.data();
 }
 
+// Of a name in capitals.
+std::string Lower(std::string name) {
+  for (char& c : name) c = static_cast<char>(c | 0x20);
+  return name;
+}
+
 bool IsFigure(const v1::TestResult& test) { return test.kind() == "fits"; }
 
 // What the proof or the alarm rests on.
@@ -36,10 +42,34 @@ std::string Shown(const v1::TestResult& test) {
 
 }  // namespace
 
-std::string Word(v1::Outcome outcome) {
-  std::string word = v1::Outcome_Name(outcome);
-  for (char& c : word) c = static_cast<char>(c | 0x20);
-  return word;
+std::string Word(v1::Outcome outcome) { return Lower(v1::Outcome_Name(outcome)); }
+
+std::string Model(const v1::Verdict& verdict) {
+  if (!verdict.has_remote_model()) return verdict.artefact().substr(0, 12);
+  return verdict.remote_model().model() + " " + verdict.remote_model().version();
+}
+
+std::string Origin(const v1::Verdict& verdict) {
+  if (!verdict.has_remote_model()) return "";
+  const v1::RemoteModel& remote = verdict.remote_model();
+  const bool detects = remote.kind() == v1::RemoteModel::DETECTOR;
+  std::string words = "Answers that the " + Lower(v1::RemoteModel::Kind_Name(remote.kind())) + " " +
+                      Model(verdict) + " at " + remote.address() + " gave";
+  if (detects) {
+    words += " about whole images (" + remote.rule() + "); " +
+             std::to_string(verdict.unsure_answers()) + " were unsure";
+  }
+  return words +
+         ". No replay can give them again; such a model is never released and never a baseline.";
+}
+
+std::string Roles(const v1::BoardModel& model) {
+  std::string roles;
+  for (const int role : model.roles()) {
+    const auto name = v1::BoardModel::Role_Name(static_cast<v1::BoardModel::Role>(role));
+    roles += (roles.empty() ? "" : ", ") + Lower(name);
+  }
+  return roles;
 }
 
 std::string Percent(double rate) {

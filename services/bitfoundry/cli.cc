@@ -61,21 +61,7 @@ std::string Quote(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-void PrintTable(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    std::printf("%s\n", line.c_str());
-  }
-}
+void PrintTable(const Rows& rows) { std::printf("%s", Align(rows).c_str()); }
 
 // Where the first character begins that is not UTF-8 (RFC 3629); the text's size if all are.
 static size_t FirstNotUtf8(const std::string& text) {
@@ -109,6 +95,24 @@ std::string NewRequestId() {
     id += "0123456789abcdef"[digit];
   }
   return id;
+}
+
+Status WriteFile(const std::filesystem::path& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file << bytes;
+  file.close();
+  if (!file) return {Code::kUnavailable, path.string() + ": cannot be written"};
+  return Status();
+}
+
+Status CheckWritable(const std::filesystem::path& path) {
+  if (path.empty()) return Status();
+  std::error_code failed;
+  const bool there = std::filesystem::exists(path, failed);
+  const bool writable = std::ofstream(path, std::ios::app).is_open();
+  if (!there && writable) std::filesystem::remove(path, failed);
+  if (writable) return Status();
+  return {Code::kInvalidArgument, "NOT_WRITABLE", path.string() + ": cannot be written"};
 }
 
 Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes) {

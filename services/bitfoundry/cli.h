@@ -15,6 +15,7 @@
 
 #include "base/status.h"
 #include "runtime/client.h"
+#include "services/bitfoundry/text_table.h"
 
 namespace bitfoundry::cli {
 
@@ -68,6 +69,7 @@ void AddEmulateCommand(CLI::App& app, Shell& shell);    // emulate
 void AddSuiteCommand(CLI::App& app, Shell& shell);      // suite
 void AddVerdictCommands(CLI::App& app, Shell& shell);   // evaluate, verdict
 void AddVerifyCommand(CLI::App& app, Shell& shell);     // verify
+void AddBoardCommand(CLI::App& app, Shell& shell);      // board
 void AddOperatorCommands(CLI::App& app, Shell& shell);  // migrate, jobs
 
 // A message as JSON: field names as in the .proto, absent numbers shown as 0.
@@ -77,10 +79,17 @@ std::string ToJson(const google::protobuf::Message& message);
 std::string Quote(const std::string& text);
 
 // Columns as wide as what is in them; the first row is the head.
-void PrintTable(const std::vector<std::vector<std::string>>& rows);
+void PrintTable(const Rows& rows);
 
 // A random UUID (version 4): the request_id of a call that creates.
 std::string NewRequestId();
+
+// Writes `bytes` to `path`. Errors: kUnavailable.
+Status WriteFile(const std::filesystem::path& path, const std::string& bytes);
+
+// Whether `path` (empty: none) will take a file: known before work that may take long.
+// Errors: kInvalidArgument, NOT_WRITABLE.
+Status CheckWritable(const std::filesystem::path& path);
 
 // A whole file. What is none, like a pipe or a device, is not opened.
 // Errors: kNotFound, FILE_UNREADABLE, which says why; kFailedPrecondition above `limit_bytes`.

@@ -15,6 +15,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "services/bitfoundry/cli.h"
 #include "services/bitfoundry/supervisor.h"
+#include "verdicts/words.h"
 
 namespace bitfoundry::cli {
 namespace {
@@ -205,7 +206,11 @@ ordered_json Verdicts(const Shell& shell) {
   runtime::Call call(5s);
   const auto status = v1::Evaluator::NewStub(*door)->ListVerdicts(&call, request, &response);
   for (auto& verdict : *response.mutable_verdicts()) verdict.clear_tests();
-  return AnswerOf(status, response)["verdicts"];
+  ordered_json list = AnswerOf(status, response)["verdicts"];
+  for (int i = 0; i < response.verdicts_size(); ++i) {
+    list[static_cast<size_t>(i)]["model"] = verdicts::Model(response.verdicts(i));
+  }
+  return list;
 }
 
 // A value of JSON as a cell of a table.
@@ -273,7 +278,7 @@ Result<int> ShowStatus(const Shell& shell, const None&) {
   PrintList("last runs", all["runs"],
             {"run_id", "project", "state", "priority", "attempts", "artefact"});
   PrintList("last verdicts", all["verdicts"],
-            {"create_time", "project", "artefact", "suite_name", "outcome"});
+            {"create_time", "project", "model", "suite_name", "outcome"});
   return state == "up" ? kDone : kFailed;
 }
 

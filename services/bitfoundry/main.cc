@@ -93,6 +93,7 @@ int main(int argc, char** argv) try {
   cli::AddSuiteCommand(app, shell);
   cli::AddVerdictCommands(app, shell);
   cli::AddVerifyCommand(app, shell);
+  cli::AddBoardCommand(app, shell);
   cli::AddOperatorCommands(app, shell);
 
   try {

@@ -91,11 +91,11 @@ void AddOperatorCommands(CLI::App& app, Shell& shell) {
 
   CLI::App* jobs = app.add_subcommand("jobs", "Jobs that were given up");
   jobs->require_subcommand(1);
-  const CLI::IsMember kinds({"label", "describe", "train", "evaluate"});
+  const CLI::IsMember kinds({"label", "describe", "train", "evaluate", "evaluate_remote"});
   const auto list = std::make_shared<JobOptions>();
   Add(*jobs, shell, "list-dead", "Jobs that failed for good, and why",
       "bitfoundry jobs list-dead --kind label", list, ListDead)
-      ->add_option("--kind", list->kind, "label | describe | train | evaluate")
+      ->add_option("--kind", list->kind, "label | describe | train | evaluate | evaluate_remote")
       ->check(kinds);
   const auto redrive = std::make_shared<JobOptions>();
   CLI::App* again = Add(*jobs, shell, "redrive", "Make dead jobs ready again, with all attempts",

@@ -1,13 +1,13 @@
 // evaluate, verdict: does the model hold? Exit 0 pass, 1 fail, 2 inconclusive, 3 error.
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <thread>
 
 #include "bitfoundry/v1/evaluator.grpc.pb.h"
 #include "bitfoundry/v1/trainer.grpc.pb.h"
 #include "services/bitfoundry/cli.h"
 #include "services/bitfoundry/export_verdict.h"
+#include "services/bitfoundry/remote_name.h"
 #include "services/bitfoundry/verdict_text.h"
 
 namespace bitfoundry::cli {
@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 constexpr int kNoVerdict = 3;
 
 struct VerdictOptions {
-  std::string artefact;
+  std::string model;
+  std::string kind;     // of a remote model
+  std::string project;  // of a remote model
   std::string suite_file;
   std::string suite;
   std::string snapshot;
@@ -30,25 +32,6 @@ struct VerdictOptions {
   int64_t timeout_seconds = 1800;
 };
 
-Status WriteWhole(const std::string& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file << bytes;
-  file.close();
-  if (!file) return {Code::kUnavailable, path + ": cannot be written"};
-  return Status();
-}
-
-// Whether `path` (empty: none) will take a file: known before an evaluation that may take long.
-Status CheckWritable(const std::string& path) {
-  if (path.empty()) return Status();
-  std::error_code failed;
-  const bool there = std::filesystem::exists(path, failed);
-  const bool writable = std::ofstream(path, std::ios::app).is_open();
-  if (!there && writable) std::filesystem::remove(path, failed);
-  if (writable) return Status();
-  return {Code::kInvalidArgument, "NOT_WRITABLE", path + ": cannot be written"};
-}
-
 Status SaveReport(v1::Evaluator::Stub& stub, int64_t verdict, const std::string& path) {
   v1::ReadReportRequest request;
   request.set_verdict_id(verdict);
@@ -57,7 +40,7 @@ Status SaveReport(v1::Evaluator::Stub& stub, int64_t verdict, const std::string&
   std::string html;
   for (v1::ReadReportResponse part; stream->Read(&part);) html += part.chunk();
   BF_TRY(runtime::FromGrpc(stream->Finish()));
-  return WriteWhole(path, html);
+  return WriteFile(path, html);
 }
 
 // What the artefact says of itself, without any verdict.
@@ -86,7 +69,7 @@ Result<int> Show(const Shell& shell, const VerdictOptions& options, v1::Evaluato
   std::string text = BF_TRY(FormatVerdict(shown, form));
   if (form == "model-card") text = BF_TRY(CardOf(shell, verdict.artefact())) + "\n" + text;
   if (!options.junit.empty()) {
-    BF_TRY(WriteWhole(options.junit, BF_TRY(FormatVerdict(verdict, "junit"))));
+    BF_TRY(WriteFile(options.junit, BF_TRY(FormatVerdict(verdict, "junit"))));
   }
   if (!options.report.empty()) BF_TRY(SaveReport(stub, verdict.verdict_id(), options.report));
   if (!options.attestation.empty()) BF_TRY(SaveBundle(stub, verdict, options.attestation));
@@ -108,7 +91,8 @@ Result<v1::Verdict> Await(v1::Evaluator::Stub& stub, const v1::GetVerdictRequest
     if (response.state() == v1::GetVerdictResponse::DONE) return response.verdict();
     if (response.state() == v1::GetVerdictResponse::DEAD) {
       return Status(Code::kInternal, "EVALUATION_DEAD",
-                    response.error() + "; `bitfoundry jobs redrive --kind evaluate` tries again");
+                    response.error() +
+                        "; `bitfoundry jobs list-dead` names the job, `redrive` tries it again");
     }
     if (std::chrono::steady_clock::now() > until) {
       return Status(Code::kDeadlineExceeded,
@@ -124,7 +108,14 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   BF_TRY(CheckWritable(options.junit));
   BF_TRY(CheckWritable(options.attestation));
   v1::CreateEvaluationRequest request;
-  request.set_artefact(options.artefact);
+  if (IsRemote(options.model)) {
+    *request.mutable_remote_model() = BF_TRY(ReadRemote(options.model, options.kind));
+    request.mutable_remote_model()->set_project(options.project);
+  } else if (!options.kind.empty() || !options.project.empty()) {
+    return BadUsage("--kind and --project are of remote models, like oip://host:port/name");
+  } else {
+    request.set_artefact(options.model);
+  }
   request.set_suite_yaml(BF_TRY(ReadSuite(options.suite_file)));
   request.set_suite_name(std::filesystem::path(options.suite_file).filename().string());
   request.set_snapshot(options.snapshot);
@@ -134,7 +125,7 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   BF_TRY(runtime::FromGrpc(stub->CreateEvaluation(&call, request, &evaluation)));
 
   v1::GetVerdictRequest wanted;
-  wanted.set_artefact(evaluation.artefact());
+  wanted.set_artefact(evaluation.artefact() + evaluation.remote_model());  // one of the two
   wanted.set_suite(evaluation.suite());
   wanted.set_snapshot(evaluation.snapshot());
   const v1::Verdict verdict =
@@ -144,7 +135,7 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
 
 Result<int> ShowVerdict(const Shell& shell, const VerdictOptions& options) {
   v1::GetVerdictRequest request;
-  request.set_artefact(options.artefact);
+  request.set_artefact(options.model);
   request.set_suite(options.suite);
   request.set_snapshot(options.snapshot);
   const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
@@ -154,8 +145,6 @@ Result<int> ShowVerdict(const Shell& shell, const VerdictOptions& options) {
 }
 
 void AddShared(CLI::App& command, VerdictOptions& options) {
-  command.add_option("MODEL", options.artefact, "Digest of an artefact, or its first 8 digits")
-      ->required();
   command.add_option("--snapshot", options.snapshot, "Digest; else the one it was trained on");
   command
       .add_option("--format", options.format,
@@ -179,15 +168,29 @@ void AddShared(CLI::App& command, VerdictOptions& options) {
 void AddVerdictCommands(CLI::App& app, Shell& shell) {
   const auto evaluate = std::make_shared<VerdictOptions>();
   CLI::App* command = Add(app, shell, "evaluate", "Run a suite of data unit tests on a model",
-                          "bitfoundry evaluate 3f9a2b1c --suite person.yaml --report report.html",
+                          "bitfoundry evaluate 3f9a2b1c --suite person.yaml --report report.html\n"
+                          "  bitfoundry evaluate oip://127.0.0.1:9000/centernet --kind detector "
+                          "--project person --suite person.yaml",
                           evaluate, Evaluate);
   AddShared(*command, *evaluate);
+  command
+      ->add_option("MODEL", evaluate->model,
+                   "Digest of an artefact, or its first 8 digits; or a model behind the Open\n"
+                   "Inference Protocol: oip://host:port/name, perhaps with @version")
+      ->required();
+  command->add_option("--kind", evaluate->kind, "Of such a model: classifier | detector")
+      ->check(CLI::IsMember({"classifier", "detector"}));
+  command->add_option("--project", evaluate->project, "Of such a model: whose newest snapshot");
   command->add_option("--suite", evaluate->suite_file, "YAML file, docs/verdicts.md")->required();
 
   const auto verdict = std::make_shared<VerdictOptions>();
   command = Add(app, shell, "verdict", "The newest verdict on a model, for release pipelines",
                 "bitfoundry verdict 3f9a2b1c --format junit > verdict.xml", verdict, ShowVerdict);
   AddShared(*command, *verdict);
+  command
+      ->add_option("MODEL", verdict->model,
+                   "Digest of an artefact or a remote model, or its first 8 digits")
+      ->required();
   command->add_option("--suite", verdict->suite, "Digest of a suite; else the newest");
   for (const char* name : {"evaluate", "verdict"}) {
     app.get_subcommand(name)->preparse_callback(

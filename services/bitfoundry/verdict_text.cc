@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "services/bitfoundry/text_table.h"
 #include "verdicts/words.h"
 
 namespace bitfoundry::cli {
@@ -17,6 +18,7 @@ using verdicts::Claim;
 using verdicts::Counted;
 using verdicts::Finding;
 using verdicts::Measured;
+using verdicts::Origin;
 using verdicts::Summary;
 
 std::string Name(v1::Outcome outcome) { return v1::Outcome_Name(outcome); }
@@ -24,25 +26,11 @@ std::string Name(v1::Outcome outcome) { return v1::Outcome_Name(outcome); }
 // Whether the verdict hangs on it.
 bool Blocks(const v1::TestResult& test) { return test.blocks() && test.waived_by().empty(); }
 
-std::string Short(const std::string& digest) { return digest.substr(0, 12); }
-
-// Columns as wide as their widest cell; two spaces between them.
-std::string Align(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
-    }
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return text;
+std::string DigestOf(const v1::Verdict& verdict) {
+  return verdict.artefact() + verdict.remote_model().digest();  // one of the two
 }
+
+std::string Short(const std::string& digest) { return digest.substr(0, 12); }
 
 std::string Table(const v1::Verdict& verdict) {
   std::vector<std::vector<std::string>> rows = {
@@ -51,8 +39,10 @@ std::string Table(const v1::Verdict& verdict) {
     rows.push_back({Name(test.outcome()) + (test.blocks() ? "" : " (warn)"), test.test_id(),
                     test.slice(), Claim(test), Counted(test), Measured(test), Finding(test)});
   }
-  return Align(rows) + "\n" + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n" +
-         Align({{"artefact", verdict.artefact()},
+  const std::string origin = Origin(verdict);
+  return Align(rows) + "\n" + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n" + origin +
+         (origin.empty() ? "" : "\n") +
+         Align({{verdict.has_remote_model() ? "remote model" : "artefact", DigestOf(verdict)},
                 {"suite", verdict.suite() + " (" + verdict.suite_name() + ")"},
                 {"snapshot", verdict.snapshot()},
                 {"runtime", verdict.runtime()},
@@ -132,16 +122,6 @@ std::string Junit(const v1::Verdict& verdict) {
   return xml + "</testsuites>\n";
 }
 
-// Safe inside a cell of a Markdown table.
-std::string Cell(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (std::string("\\`*_{}[]<>()#+!|~").find(c) != std::string::npos) escaped += '\\';
-    escaped += c == '\n' ? ' ' : c;
-  }
-  return escaped;
-}
-
 std::string MarkdownTable(const v1::Verdict& verdict) {
   std::string text =
       "| outcome | test | slice | claim | counted | measured | shown |\n"
@@ -152,7 +132,7 @@ std::string MarkdownTable(const v1::Verdict& verdict) {
     text += "| " + outcome + (test.blocks() ? "" : " (warn)");
     for (const std::string& cell : {test.test_id(), test.slice(), Claim(test), Counted(test),
                                     Measured(test), Finding(test)}) {
-      text += " | " + Cell(cell);
+      text += " | " + MarkdownCell(cell);
     }
     text += " |\n";
   }
@@ -160,11 +140,13 @@ std::string MarkdownTable(const v1::Verdict& verdict) {
 }
 
 std::string Markdown(const v1::Verdict& verdict) {
+  const std::string origin = Origin(verdict);
   return "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) + "\n\n" +
-         MarkdownTable(verdict) + "\nartefact `" + Short(verdict.artefact()) + "`, suite `" +
-         Short(verdict.suite()) + "` (" + Cell(verdict.suite_name()) + "), snapshot `" +
-         Short(verdict.snapshot()) + "`" + (verdict.envelope().empty() ? ", not signed" : "") +
-         "\n";
+         MarkdownTable(verdict) + "\n" + MarkdownCell(origin) +
+         (origin.empty() ? "artefact" : "\n\nremote model") + " `" + Short(DigestOf(verdict)) +
+         "`, suite `" + Short(verdict.suite()) + "` (" + MarkdownCell(verdict.suite_name()) +
+         "), snapshot `" + Short(verdict.snapshot()) + "`" +
+         (verdict.envelope().empty() ? ", not signed" : "") + "\n";
 }
 
 // What stands in an artefact's MODEL_CARD.md after what it was made from.
@@ -175,7 +157,7 @@ std::string ModelCard(const v1::Verdict& verdict) {
                      MarkdownTable(verdict) + "\n## What was not shown\n\n";
   for (const v1::TestResult& test : verdict.tests()) {
     if (test.outcome() == v1::PASS) continue;
-    text += "- " + Cell(test.test_id() + ": " + Claim(test) + ": " + Finding(test)) + "\n";
+    text += "- " + MarkdownCell(test.test_id() + ": " + Claim(test) + ": " + Finding(test)) + "\n";
   }
   text +=
       "- Anything of cameras, places and situations that no slice above is about.\n\n"

@@ -6,6 +6,7 @@
 #include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/artefacts.h"
 #include "catalog/projects.h"
+#include "catalog/remote_models.h"
 #include "catalog/runs.h"
 #include "catalog/snapshots.h"
 #include "catalog/suites.h"
@@ -13,6 +14,7 @@
 #include "jobs/queue.h"
 #include "proof/signed_verdict.h"
 #include "runtime/page.h"
+#include "services/evaluator/board.h"
 #include "services/evaluator/fit.h"
 #include "verdicts/judge.h"
 
@@ -20,13 +22,19 @@ namespace bitfoundry::evaluator {
 namespace {
 
 constexpr char kKind[] = "evaluate";
+constexpr char kRemoteKind[] = "evaluate_remote";
 constexpr int64_t kMaxWaiting = 1000;
 constexpr uint64_t kMaxRowsBytes = uint64_t{1} << 30;
 constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
 
+std::string KindOf(const v1::Evaluation& evaluation) {
+  return evaluation.remote_model().empty() ? kKind : kRemoteKind;
+}
+
 std::string KeyOf(const v1::Evaluation& evaluation) {
-  return std::string(kKind) + ":" + evaluation.artefact() + ":" + evaluation.suite() + ":" +
-         evaluation.snapshot() + (evaluation.baseline().empty() ? "" : ":" + evaluation.baseline());
+  return KindOf(evaluation) + ":" + evaluation.artefact() + evaluation.remote_model() + ":" +
+         evaluation.suite() + ":" + evaluation.snapshot() +
+         (evaluation.baseline().empty() ? "" : ":" + evaluation.baseline());
 }
 
 jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
@@ -35,11 +43,28 @@ jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
   job.set_suite(evaluation.suite());
   job.set_snapshot(evaluation.snapshot());
   job.set_baseline(evaluation.baseline());
+  job.set_remote_model(evaluation.remote_model());
   jobs::JobSpec spec;
-  spec.kind = kKind;
+  spec.kind = KindOf(evaluation);
   spec.unique_key = KeyOf(evaluation);
   BF_CHECK(google::protobuf::util::MessageToJsonString(job, &spec.payload_json).ok());
   return spec;
+}
+
+// What is evaluated if nothing else is said: an artefact by its run's suite on its snapshot.
+Result<v1::Evaluation> ModelOf(db::Tx& tx, const std::string& digest_or_prefix) {
+  v1::Evaluation evaluation;
+  const auto artefact = catalog::Artefacts(tx).Get(digest_or_prefix);
+  if (artefact.ok()) {
+    evaluation.set_artefact(artefact->digest);
+    evaluation.set_suite(BF_TRY(catalog::Runs(tx).Get(artefact->run_id)).suite);
+    evaluation.set_snapshot(artefact->snapshot);
+    return evaluation;
+  }
+  const auto remote = catalog::RemoteModels(tx).Get(digest_or_prefix);
+  if (!remote.ok()) return artefact.status();
+  evaluation.set_remote_model(remote->digest());
+  return evaluation;
 }
 
 v1::GetVerdictResponse::State StateOf(const std::string& job) {
@@ -61,56 +86,92 @@ Result<v1::Suite> Desk::KeepSuite(const v1::CreateSuiteRequest& request) {
   return kept;
 }
 
+Status Desk::FindArtefact(const v1::CreateEvaluationRequest& request, v1::Evaluation* evaluation) {
+  return database_.Transact([&](db::Tx& tx) -> Status {
+    const auto artefact = BF_TRY(catalog::Artefacts(tx).Get(request.artefact()));
+    evaluation->set_artefact(artefact.digest);
+    evaluation->set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
+    const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(evaluation->snapshot()));
+    if (snapshot.project_id == artefact.project_id) return Status();
+    return Status(
+        Code::kFailedPrecondition, "MODEL_DOES_NOT_FIT",
+        "the artefact is of project " + artefact.project + ", the snapshot of " + snapshot.project);
+  });
+}
+
+// Of a remote model; and for both, of whom it is held against.
+Status Desk::FindSnapshot(const v1::CreateEvaluationRequest& request, v1::Evaluation* evaluation) {
+  return database_.Transact([&](db::Tx& tx) -> Status {
+    if (!request.baseline().empty()) {
+      evaluation->set_baseline(BF_TRY(catalog::Artefacts(tx).Get(request.baseline())).digest);
+    }
+    if (!evaluation->artefact().empty()) return Status();
+    const std::string& project = request.remote_model().project();
+    if (!request.snapshot().empty()) {
+      const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(request.snapshot()));
+      evaluation->set_snapshot(snapshot.digest);
+      if (project.empty() || project == snapshot.project) return Status();
+      return Status(Code::kFailedPrecondition, "MODEL_DOES_NOT_FIT",
+                    "the snapshot is of project " + snapshot.project + ", not of " + project);
+    }
+    if (project.empty()) {
+      return Status(Code::kInvalidArgument, "REMOTE_MODEL",
+                    "a remote model is of no project: say which, or name a snapshot");
+    }
+    const auto id = BF_TRY(catalog::Projects(tx).Get(project)).id;
+    const auto newest = BF_TRY(catalog::Snapshots(tx).List(id, 0, 1));
+    if (newest.empty()) {
+      return Status(Code::kNotFound, "SNAPSHOT_NOT_FOUND",
+                    "project " + project + " has no snapshot yet: `bitfoundry snapshot " + project +
+                        "` makes one");
+    }
+    evaluation->set_snapshot(newest[0].digest);
+    return Status();
+  });
+}
+
 Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) {
   const std::string file = request.suite_name().empty() ? "suite.yaml" : request.suite_name();
   const verdicts::Suite suite = BF_TRY(verdicts::ParseSuite(request.suite_yaml(), file));
 
   v1::Evaluation evaluation;
   evaluation.set_suite(Sha256(request.suite_yaml()));
-  BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
-    const auto artefact = BF_TRY(catalog::Artefacts(tx).Get(request.artefact()));
-    evaluation.set_artefact(artefact.digest);
-    evaluation.set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
-    if (!request.baseline().empty()) {
-      const auto baseline = BF_TRY(catalog::Artefacts(tx).Get(request.baseline()));
-      evaluation.set_baseline(baseline.digest);
-    }
-    const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(evaluation.snapshot()));
-    if (snapshot.project_id == artefact.project_id) return Status();
-    return Status(
-        Code::kFailedPrecondition, "MODEL_DOES_NOT_FIT",
-        "the artefact is of project " + artefact.project + ", the snapshot of " + snapshot.project);
-  }));
+  if (!request.has_remote_model()) BF_TRY(FindArtefact(request, &evaluation));
+  BF_TRY(FindSnapshot(request, &evaluation));
 
   const std::string rows = BF_TRY(store_.Get(evaluation.snapshot(), kMaxRowsBytes));
   const snapshot::Snapshot data = BF_TRY(snapshot::DecodeRows(rows));
   BF_TRY(verdicts::CheckNames(suite, verdicts::VocabularyOf(data, verdicts::TestRows(data))));
+  v1::RemoteModel remote;
+  if (request.has_remote_model()) remote = BF_TRY(servers_.Describe(request.remote_model(), data));
   BF_TRY(CheckFit(store_, evaluation, data));
 
   BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
+    if (request.has_remote_model()) {
+      const auto project = BF_TRY(catalog::Projects(tx).Get(data.project));
+      const auto known = BF_TRY(catalog::RemoteModels(tx).Add(project.id, remote));
+      evaluation.set_remote_model(known.digest());
+    }
     BF_TRY(catalog::Suites(tx).Add({evaluation.suite(), file, request.suite_yaml()}));
     jobs::Queue queue(tx);
-    BF_TRY(queue.CheckRoom(kKind, kMaxWaiting));
+    BF_TRY(queue.CheckRoom(KindOf(evaluation), kMaxWaiting));
     return queue.Enqueue(JobOf(evaluation)).status();
   }));
-  doorbell_.Ring(kKind);
+  doorbell_.Ring(KindOf(evaluation));
   return evaluation;
 }
 
 Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
   return database_.Transact([&](db::Tx& tx) -> Result<v1::GetVerdictResponse> {
-    const auto artefact = BF_TRY(catalog::Artefacts(tx).Get(request.artefact()));
-    const auto run = BF_TRY(catalog::Runs(tx).Get(artefact.run_id));
-    v1::Evaluation asked;
-    asked.set_artefact(artefact.digest);
-    asked.set_suite(request.suite().empty() ? run.suite : request.suite());
-    asked.set_snapshot(request.snapshot().empty() ? artefact.snapshot : request.snapshot());
+    v1::Evaluation asked = BF_TRY(ModelOf(tx, request.artefact()));
+    if (!request.suite().empty()) asked.set_suite(request.suite());
+    if (!request.snapshot().empty()) asked.set_snapshot(request.snapshot());
+    const std::string model = asked.artefact() + asked.remote_model();  // one of the two
     // Before the verdict: of an evaluation that was done by now, it is there.
     const auto job = jobs::Queue(tx).State(KeyOf(asked));
 
     v1::GetVerdictResponse response;
-    auto verdict =
-        BF_TRY(catalog::Verdicts(tx).Newest(artefact.digest, request.suite(), request.snapshot()));
+    auto verdict = BF_TRY(catalog::Verdicts(tx).Newest(model, request.suite(), request.snapshot()));
     if (verdict) {
       response.set_state(v1::GetVerdictResponse::DONE);
       *response.mutable_verdict() = *std::move(verdict);
@@ -118,7 +179,7 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
     }
     if (!job.ok()) {
       return Status(Code::kNotFound, "VERDICT_NOT_FOUND",
-                    "no such evaluation of artefact " + artefact.digest + " was ever asked for");
+                    "no such evaluation of " + model + " was ever asked for");
     }
     response.set_state(StateOf(job->state));
     if (response.state() == v1::GetVerdictResponse::DEAD) response.set_error(job->last_error);
@@ -144,6 +205,10 @@ Result<v1::ListVerdictsResponse> Desk::List(const v1::ListVerdictsRequest& reque
   });
 }
 
+Result<v1::Board> Desk::Board(const v1::GetBoardRequest& request) {
+  return database_.Transact([&](db::Tx& tx) { return MakeBoard(tx, request); });
+}
+
 Result<std::string> Desk::Report(int64_t verdict_id) {
   const auto verdict =
       BF_TRY(database_.Transact([&](db::Tx& tx) { return catalog::Verdicts(tx).Get(verdict_id); }));
@@ -155,8 +220,10 @@ Result<std::string> Desk::Exhibit(const v1::ReadExhibitRequest& request) {
       [&](db::Tx& tx) { return catalog::Verdicts(tx).Get(request.verdict_id()); }));
   if (verdict.envelope().empty()) {
     return Status(Code::kFailedPrecondition, "NOT_SIGNED",
-                  "verdict " + std::to_string(request.verdict_id()) +
-                      " is not signed: bf-evaluator had no --signing-key when it was given");
+                  "verdict " + std::to_string(request.verdict_id()) + " is not signed: " +
+                      (verdict.has_remote_model()
+                           ? "a remote model's answers cannot be made again, so that none is"
+                           : "bf-evaluator had no --signing-key when it was given"));
   }
   std::string bundle = BF_TRY(store_.Get(verdict.envelope(), proof::kMaxBundleBytes));
   if (request.digest().empty()) return bundle;

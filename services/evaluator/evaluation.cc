@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "bitfoundry/v1/jobs.pb.h"
+#include "catalog/remote_models.h"
 #include "catalog/snapshots.h"
 #include "catalog/suites.h"
 #include "catalog/verdicts.h"
@@ -14,12 +15,15 @@
 
 namespace bitfoundry::evaluator {
 
-Result<proof::Case> EvaluateHandler::Read(const jobs::Lease& lease, std::string* date) const {
+Result<EvaluateHandler::Case> EvaluateHandler::Read(const jobs::Lease& lease) const {
   v1::EvaluateJob job;
   if (!google::protobuf::util::JsonStringToMessage(lease.payload_json, &job).ok()) {
     return Status(Code::kInternal, "not an EvaluateJob: " + lease.payload_json);
   }
-  proof::Names names{job.artefact(), job.suite(), "", job.snapshot(), job.baseline()};
+  const bool is_remote = !job.remote_model().empty();
+  Case read;
+  proof::Names names{is_remote ? job.remote_model() : job.artefact(), job.suite(), "",
+                     job.snapshot(), job.baseline()};
   std::string yaml;
   BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
     const auto suite = BF_TRY(catalog::Suites(tx).Get(job.suite()));
@@ -30,18 +34,27 @@ Result<proof::Case> EvaluateHandler::Read(const jobs::Lease& lease, std::string*
       const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(job.snapshot()));
       names.baseline = BF_TRY(catalog::Verdicts(tx).Shipped(snapshot.project_id, names.artefact));
     }
-    *date = BF_TRY(catalog::Verdicts(tx).Today());
+    if (is_remote) read.remote = BF_TRY(catalog::RemoteModels(tx).Get(job.remote_model()));
+    read.date = BF_TRY(catalog::Verdicts(tx).Today());
     return Status();
   }));
   BF_TRY(store_.Put(yaml));  // beside all else that the verdict rests on
-  return proof::ReadCase(store_, names);
+  if (is_remote) {
+    read.subject = BF_TRY(proof::ReadQuestion(store_, names));
+    read.subject.predictor = servers_.Ask(read.remote, *read.unsure);
+  } else {
+    proof::Case packed = BF_TRY(proof::ReadCase(store_, names));
+    read.subject = std::move(packed.subject);
+    read.exhibits = std::move(packed.exhibits);
+  }
+  return read;
 }
 
 Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
                                                 const std::stop_token& stop) const {
-  verdicts::Circumstances circumstances;
-  const proof::Case read = BF_TRY(Read(lease, &circumstances.date));
+  const Case read = BF_TRY(Read(lease));
   const verdicts::Subject& subject = read.subject;
+  verdicts::Circumstances circumstances{.date = read.date};
   Status counted;
   circumstances.evaluations = [&](const std::string& rows) -> int32_t {
     const auto count = database_.Transact(
@@ -55,14 +68,19 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
   BF_TRY(counted);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   Log(Level::kInfo, "evaluated",
-      {{"artefact", subject.artefact},
+      {{"model", subject.artefact},
        {"outcome", v1::Outcome_Name(evaluated.verdict.outcome())},
        {"samples", std::to_string(evaluated.evidence.rows.size())},
        {"tests", std::to_string(subject.suite.tests.size())},
        {"seconds", std::to_string(took.count())}});
+  if (subject.predictor) {
+    evaluated.verdict.clear_artefact();
+    *evaluated.verdict.mutable_remote_model() = read.remote;
+    evaluated.verdict.set_unsure_answers(*read.unsure);
+  }
   const Explanations explanations = BF_TRY(Explain(subject, evaluated, threads_, stop));
   evaluated.verdict.set_report(BF_TRY(store_.Put(RenderReport(subject, evaluated, explanations))));
-  if (key_) {
+  if (key_ && !subject.predictor) {  // what a server once answered, nobody can make again
     std::vector<proof::Exhibit> exhibits = read.exhibits;
     exhibits.push_back({proof::kReport, evaluated.verdict.report()});
     const std::string bundle = BF_TRY(proof::SignVerdict(evaluated.verdict, exhibits, *key_));

@@ -1,10 +1,13 @@
 // The work of bf-evaluator: an artefact's packed network over the test part of a snapshot, judged.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "attest/key.h"
 #include "base/status.h"
@@ -12,19 +15,24 @@
 #include "db/database.h"
 #include "jobs/worker.h"
 #include "proof/exhibits.h"
+#include "services/evaluator/remote_model.h"
+#include "verdicts/evaluate.h"
 
 namespace bitfoundry::evaluator {
 
-// The handler of jobs of kind "evaluate".
+// The handler of jobs of kind "evaluate" and "evaluate_remote".
 class EvaluateHandler {
  public:
-  // `on_verdict` is told of every verdict that is written. Without `key` none is signed.
+  // `on_verdict` is told of every verdict that is written. Without `key` none is signed, and
+  // on a remote model never: nobody can make its answers again.
   EvaluateHandler(
-      db::Database& database, const blobs::Store& store, std::string runtime, int threads,
+      db::Database& database, const blobs::Store& store, const RemoteServers& servers,
+      std::string runtime, int threads,
       std::function<void(v1::Outcome)> on_verdict = [](v1::Outcome) {},
       std::optional<attest::PrivateKey> key = std::nullopt)
       : database_(database),
         store_(store),
+        servers_(servers),
         runtime_(std::move(runtime)),
         threads_(threads),
         on_verdict_(std::move(on_verdict)),
@@ -35,10 +43,19 @@ class EvaluateHandler {
   Result<jobs::Write> operator()(const jobs::Lease& lease, const std::stop_token& stop) const;
 
  private:
-  Result<proof::Case> Read(const jobs::Lease& lease, std::string* date) const;
+  // What is judged, and what is not in the store.
+  struct Case {
+    verdicts::Subject subject;
+    std::vector<proof::Exhibit> exhibits;  // none of what is not packed
+    std::string date;
+    v1::RemoteModel remote;  // who is asked, if the subject is not packed
+    std::shared_ptr<std::atomic<int32_t>> unsure = std::make_shared<std::atomic<int32_t>>(0);
+  };
+  Result<Case> Read(const jobs::Lease& lease) const;
 
   db::Database& database_;
   const blobs::Store& store_;
+  const RemoteServers& servers_;
   const std::string runtime_;
   const int threads_;
   const std::function<void(v1::Outcome)> on_verdict_;

@@ -2,6 +2,7 @@
 
 #include "runtime/error.h"
 #include "runtime/stream.h"
+#include "services/evaluator/board_page.h"
 
 namespace bitfoundry::evaluator {
 namespace {
@@ -60,6 +61,17 @@ grpc::Status EvaluatorService::ReadExhibit(grpc::ServerContext*,
                                            const v1::ReadExhibitRequest* request,
                                            grpc::ServerWriter<v1::ReadExhibitResponse>* writer) {
   return Stream(desk_.Exhibit(*request), writer);
+}
+
+grpc::Status EvaluatorService::GetBoard(grpc::ServerContext*, const v1::GetBoardRequest* request,
+                                        v1::Board* response) {
+  return Answer(desk_.Board(*request), response);
+}
+
+grpc::Status EvaluatorService::ReadBoard(grpc::ServerContext*, const v1::GetBoardRequest* request,
+                                         grpc::ServerWriter<v1::ReadReportResponse>* writer) {
+  const auto board = desk_.Board(*request);
+  return Stream(board.ok() ? RenderBoard(*board) : Result<std::string>(board.status()), writer);
 }
 
 }  // namespace bitfoundry::evaluator

@@ -22,6 +22,10 @@ class EvaluatorService final : public v1::Evaluator::Service {
                           grpc::ServerWriter<v1::ReadReportResponse>* writer) override;
   grpc::Status ReadExhibit(grpc::ServerContext*, const v1::ReadExhibitRequest* request,
                            grpc::ServerWriter<v1::ReadExhibitResponse>* writer) override;
+  grpc::Status GetBoard(grpc::ServerContext*, const v1::GetBoardRequest* request,
+                        v1::Board* response) override;
+  grpc::Status ReadBoard(grpc::ServerContext*, const v1::GetBoardRequest* request,
+                         grpc::ServerWriter<v1::ReadReportResponse>* writer) override;
 
  private:
   Desk& desk_;

@@ -27,7 +27,7 @@ Status CheckArtefact(const blobs::Store& store, const std::string& digest,
 
 Status CheckFit(const blobs::Store& store, const v1::Evaluation& evaluation,
                 const snapshot::Snapshot& data) {
-  BF_TRY(CheckArtefact(store, evaluation.artefact(), data));
+  if (!evaluation.artefact().empty()) BF_TRY(CheckArtefact(store, evaluation.artefact(), data));
   if (evaluation.baseline().empty()) return Status();
   const Status fits = CheckArtefact(store, evaluation.baseline(), data);
   return fits.ok() ? fits : fits.In("the baseline");

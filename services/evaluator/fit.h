@@ -9,8 +9,8 @@
 
 namespace bitfoundry::evaluator {
 
-// OK if the artefact, and the baseline if one is named, take the images and classes of `data`,
-// whose pixels are not looked at.
+// OK if the artefact (a remote model is none) and the baseline, if one is named, take the images
+// and classes of `data`, whose pixels are not looked at.
 //
 // Errors: kFailedPrecondition MODEL_DOES_NOT_FIT; those of reading artefacts.
 Status CheckFit(const blobs::Store& store, const v1::Evaluation& evaluation,

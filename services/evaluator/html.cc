@@ -127,13 +127,13 @@ std::string Badge(v1::Outcome outcome) {
          "</span>";
 }
 
-std::string Page(const std::string& title, const std::string& body) {
+std::string Page(const std::string& title, const std::string& body, const std::string& more_style) {
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
          "<meta http-equiv=\"Content-Security-Policy\" "
          "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>" +
-         Html(title) + "</title><style>" + kStyle + "</style></head><body><main>\n" + body +
-         "</main></body></html>\n";
+         Html(title) + "</title><style>" + kStyle + more_style + "</style></head><body><main>\n" +
+         body + "</main></body></html>\n";
 }
 
 }  // namespace bitfoundry::evaluator

@@ -19,7 +19,8 @@ std::string DataUri(const images::Image& image);
 
 std::string Badge(v1::Outcome outcome);
 
-// A whole page with the report's style; `body` is HTML, `title` is not.
-std::string Page(const std::string& title, const std::string& body);
+// A whole page with the report's style and, after it, `more_style`; `body` is HTML, `title` is not.
+std::string Page(const std::string& title, const std::string& body,
+                 const std::string& more_style = "");
 
 }  // namespace bitfoundry::evaluator

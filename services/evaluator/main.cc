@@ -46,29 +46,35 @@ Status Run(runtime::Process& process) {
   jobs::Doorbell doorbell(BF_TRY(jobs::ParseRedisUrl(process.options.Text(runtime::kRedis))),
                           runtime::RedisGauge(*process.metrics));
 
-  evaluator::Desk desk(database, store, doorbell);
+  const evaluator::RemoteServers servers(store, *process.metrics);
+  evaluator::Desk desk(database, store, doorbell, servers);
   evaluator::EvaluatorService service(desk);
   auto& verdicts = prometheus::BuildCounter()
                        .Name("bf_verdicts_total")
                        .Help("Verdicts given, by outcome")
                        .Register(*process.metrics);
   const evaluator::EvaluateHandler handler(
-      database, store, RuntimeName(), static_cast<int>(threads),
+      database, store, servers, RuntimeName(), static_cast<int>(threads),
       [&](v1::Outcome outcome) {
         verdicts.Add({{"outcome", v1::Outcome_Name(outcome)}}).Increment();
       },
       key);
-  runtime::JobMetrics metrics(*process.metrics, "evaluate");
-  jobs::WorkerOptions options;
-  options.kind = "evaluate";
-  options.name = process.name;
-  options.on_attempt = [&](const jobs::Attempt& attempt) {
-    metrics.Record(attempt.outcome, attempt.waited, attempt.ran, attempt.expired);
-  };
   std::stop_source stop;
   const std::stop_callback forward(process.stop, [&stop] { stop.request_stop(); });
-  const std::jthread worker(
-      [&] { jobs::Work(options, database, doorbell, handler, stop.get_token()); });
+  // Each kind has a worker: a slow server of a remote model keeps no artefact waiting.
+  std::vector<std::jthread> workers;
+  for (const char* kind : {"evaluate", "evaluate_remote"}) {
+    workers.emplace_back([&, kind] {
+      runtime::JobMetrics metrics(*process.metrics, kind);
+      jobs::WorkerOptions options;
+      options.kind = kind;
+      options.name = process.name;
+      options.on_attempt = [&](const jobs::Attempt& attempt) {
+        metrics.Record(attempt.outcome, attempt.waited, attempt.ran, attempt.expired);
+      };
+      jobs::Work(options, database, doorbell, handler, stop.get_token());
+    });
+  }
   const Status served =
       runtime::Serve(process, {&service}, [&] { return db::CheckSchema(database); });
   stop.request_stop();

@@ -212,7 +212,9 @@ std::string Coverage(const v1::Verdict& verdict, const Evidence& evidence) {
 
 // What this verdict cannot show, from the data that it was given on.
 std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
-  std::string html = "<div class=\"card limits\"><ul>" + Coverage(verdict, evidence);
+  std::string html = "<div class=\"card limits\"><ul>";
+  if (verdict.has_remote_model()) html += "<li>" + Html(verdicts::Origin(verdict)) + "</li>";
+  html += Coverage(verdict, evidence);
   int32_t evaluations = 0;
   bool synthetic = false;
   for (const v1::TestResult& test : verdict.tests()) {
@@ -247,6 +249,9 @@ std::string WhatWasJudged(const v1::Verdict& verdict, bool packed) {
     html += std::string("<dt>") + name + "</dt><dd><code>" + Html(value) + "</code></dd>";
   };
   item("artefact", verdict.artefact());
+  item("remote model", verdict.remote_model().digest());
+  item("input", verdict.remote_model().input());
+  item("output", verdict.remote_model().output());
   item("snapshot", verdict.snapshot());
   item("suite", verdict.suite());
   item("held against", verdict.baseline());
@@ -266,8 +271,9 @@ std::string RenderReport(const verdicts::Subject& subject, const verdicts::Evalu
   const verdicts::Suite& suite = subject.suite;
   std::string body = "<h1>" + Badge(verdict.outcome()) + "<span>" + Html(verdict.project()) +
                      "</span></h1><p class=\"soft\">Suite " + Html(suite.name) + ", version " +
-                     std::to_string(suite.version) + ", on artefact <code>" +
-                     Html(verdict.artefact().substr(0, 12)) + "</code>";
+                     std::to_string(suite.version) + ", on " +
+                     (verdict.has_remote_model() ? "remote model" : "artefact") + " <code>" +
+                     Html(verdicts::Model(verdict)) + "</code>";
   if (!verdict.baseline().empty()) {
     body += ", held against <code>" + Html(verdict.baseline().substr(0, 12)) + "</code>";
   }

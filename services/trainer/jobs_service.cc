@@ -22,7 +22,9 @@ JobsService::JobsService(db::Database& database, prometheus::Registry& metrics)
 
 Status JobsService::Measure() {
   std::map<std::string, jobs::QueueDepth> by_kind;  // a queue that has run dry is 0, not absent
-  for (const char* kind : {"label", "describe", "train", "evaluate"}) by_kind[kind] = {};
+  for (const char* kind : {"label", "describe", "train", "evaluate", "evaluate_remote"}) {
+    by_kind[kind] = {};
+  }
   for (const jobs::QueueDepth& depth :
        BF_TRY(database_.Transact([](db::Tx& tx) { return jobs::Queue(tx).Waiting(); }))) {
     by_kind[depth.kind] = depth;

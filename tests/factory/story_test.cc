@@ -200,6 +200,30 @@ class Story : public ::testing::Test {
     EXPECT_EQ(status["verdicts"][0]["artefact"], artefact);
   }
 
+  // The teacher behind its own protocol, beside the artefact.
+  void ExpectABoard(const std::string& artefact) {
+    const std::string teacher = "evaluate oip://" + factory_.TeacherAddress() +
+                                "/centernet --kind detector --project bars --suite " +
+                                Write("suite.yaml", Suite(kPass));
+    const Said judged = factory_.Cli(teacher + " --json");
+    EXPECT_EQ(judged.code, 0) << judged.text;  // wrong where a bar is pale
+    EXPECT_EQ(judged.json()["tests"][0]["successes"], Pictures::kTest - Pictures::kTest / 6);
+    EXPECT_EQ(judged.json()["unsure_answers"], Pictures::kTest / 6);
+    EXPECT_EQ(judged.json()["artefact"], "");
+    EXPECT_EQ(factory_.Cli(teacher).code, 0) << "once for ever";
+
+    const std::string page = factory_.folder() / "board.html";
+    const json board = factory_.Must("board bars --suite " + Write("suite.yaml", Suite(kPass)) +
+                                     " --html " + page);
+    ASSERT_EQ(board["models"].size(), 2);
+    EXPECT_EQ(board["models"][0]["verdict"]["artefact"], artefact);
+    EXPECT_EQ(board["models"][1]["verdict"]["remote_model"]["version"], "bars");
+    EXPECT_EQ(board["tests"][0]["cells"].size(), 2);
+    EXPECT_EQ(board["versions"].size(), 1);
+    EXPECT_GT(std::filesystem::file_size(page), 1000U);
+    EXPECT_EQ(factory_.Cli("board cats").code, 1);
+  }
+
   void ExpectAGoodModel(const std::string& artefact) {
     const std::string folder = factory_.folder() / "model";
     const json pulled = factory_.Must("artefact pull " + artefact + " -o " + folder);
@@ -234,6 +258,7 @@ TEST_F(Story, FromImagesToAVerdictThatARestartKeeps) {
   ExpectASignedVerdict(artefact);
   ExpectStatus(artefact);
   ExpectMetrics();
+  ExpectABoard(artefact);
 
   const json verdict = Verdict(artefact);
   const json models = factory_.Must("models bars");

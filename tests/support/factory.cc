@@ -113,6 +113,8 @@ Factory::Factory(Environment environment)
   folder_ = folder;
 }
 
+std::string Factory::TeacherAddress() const { return teacher_->address(); }
+
 Factory::~Factory() {
   const Said down = Cli("down");
   EXPECT_EQ(down.code, 0) << down.text;

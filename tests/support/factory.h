@@ -66,6 +66,8 @@ class Factory {
   // Waits until the query's one value is true; Postgres may be away meanwhile.
   void AwaitSql(const std::string& sql) const;
 
+  std::string TeacherAddress() const;
+
   const std::filesystem::path& folder() const { return folder_; }  // the test may write here
   std::string Dsn() const;
 

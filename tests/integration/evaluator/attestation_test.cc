@@ -19,9 +19,8 @@
 #include "proof/replay.h"
 #include "runtime/client.h"
 #include "services/bitfoundry/export_verdict.h"
-#include "services/evaluator/evaluation.h"
 #include "services/evaluator/evaluator_service.h"
-#include "tests/integration/evaluator/factory_floor.h"
+#include "tests/integration/evaluator/evaluator_at_work.h"
 #include "tests/support/status_matchers.h"
 
 namespace bitfoundry::evaluator {
@@ -54,14 +53,10 @@ void WriteText(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-class AttestationTest : public FactoryFloor {
+class AttestationTest : public EvaluatorAtWork {
  protected:
   void SetUp() override {
-    FactoryFloor::SetUp();
-    const char* redis = std::getenv("BF_TEST_REDIS");
-    ASSERT_NE(redis, nullptr) << "run under scripts/with_backends";
-    doorbell_ = std::make_unique<jobs::Doorbell>(redis);
-    desk_ = std::make_unique<Desk>(database(), store(), *doorbell_);
+    EvaluatorAtWork::SetUp();
     service_ = std::make_unique<EvaluatorService>(*desk_);
     grpc::ServerBuilder builder;
     builder.RegisterService(service_.get());
@@ -73,7 +68,7 @@ class AttestationTest : public FactoryFloor {
 
   void TearDown() override {
     fs::remove_all(folder_);
-    FactoryFloor::TearDown();
+    EvaluatorAtWork::TearDown();
   }
 
   void WritePublicKey() {
@@ -90,7 +85,8 @@ class AttestationTest : public FactoryFloor {
     jobs::Lease lease;
     BF_CHECK(google::protobuf::util::MessageToJsonString(job, &lease.payload_json).ok());
     const EvaluateHandler handler(
-        database(), store(), "the test's runtime", 2, [](v1::Outcome) {}, std::move(key));
+        database(), store(), *servers_, "the test's runtime", 2, [](v1::Outcome) {},
+        std::move(key));
     const Status done = database().Transact([&](db::Tx& tx) -> Status {
       return catalog::Suites(tx).Add({job.suite(), "people.yaml", kSuite});
     });
@@ -141,8 +137,6 @@ class AttestationTest : public FactoryFloor {
   const attest::PrivateKey key_ = attest::PrivateKey::Generate();
   v1::Verdict verdict_;
   fs::path folder_;
-  std::unique_ptr<jobs::Doorbell> doorbell_;
-  std::unique_ptr<Desk> desk_;
   std::unique_ptr<EvaluatorService> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::Evaluator::Stub> stub_;

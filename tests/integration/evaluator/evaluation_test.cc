@@ -6,13 +6,11 @@
 #include <future>
 #include <thread>
 
-#include "jobs/queue.h"
 #include "runtime/client.h"
 #include "runtime/error.h"
-#include "services/evaluator/desk.h"
 #include "services/evaluator/evaluator_service.h"
 #include "services/evaluator/report.h"
-#include "tests/integration/evaluator/factory_floor.h"
+#include "tests/integration/evaluator/evaluator_at_work.h"
 #include "tests/support/status_matchers.h"
 
 namespace bitfoundry::evaluator {
@@ -33,40 +31,14 @@ tests:
   - { id: dark, slice: all, metric: recall, at_least: 0.9, transform: "darken(0.3, 2)" }
 )yaml";
 
-class EvaluationTest : public FactoryFloor {
+class EvaluationTest : public EvaluatorAtWork {
  protected:
-  void SetUp() override {
-    FactoryFloor::SetUp();
-    const char* redis = std::getenv("BF_TEST_REDIS");
-    ASSERT_NE(redis, nullptr) << "run under scripts/with_backends";
-    doorbell_ = std::make_unique<jobs::Doorbell>(redis);
-    desk_ = std::make_unique<Desk>(database(), store(), *doorbell_);
-  }
-
   v1::CreateEvaluationRequest Request(const std::string& yaml = kSuite) {
     v1::CreateEvaluationRequest request;
     request.set_artefact(artefact_.substr(0, 10));
     request.set_suite_yaml(yaml);
     request.set_suite_name("people.yaml");
     return request;
-  }
-
-  // Works off one job as the process does; returns what became of the attempt.
-  std::string WorkOnce(const jobs::Handler& handler) {
-    std::string outcome;
-    std::stop_source stop;
-    jobs::WorkerOptions options;
-    options.kind = "evaluate";
-    options.name = "test";
-    options.on_attempt = [&](const jobs::Attempt& attempt) {
-      outcome = attempt.outcome;
-      stop.request_stop();
-    };
-    jobs::Work(options, database(), *doorbell_, handler, stop.get_token());
-    return outcome;
-  }
-  EvaluateHandler Handler(int threads = 2) {
-    return EvaluateHandler(database(), store(), "the test's runtime", threads);
   }
 
   v1::GetVerdictResponse Verdict() {
@@ -77,9 +49,6 @@ class EvaluationTest : public FactoryFloor {
     EXPECT_THAT(response, IsOk());
     return response.ok() ? *response : v1::GetVerdictResponse();
   }
-
-  std::unique_ptr<jobs::Doorbell> doorbell_;
-  std::unique_ptr<Desk> desk_;
 };
 
 TEST_F(EvaluationTest, JudgesThePackedBytesOnTheTestPart) {
@@ -110,7 +79,7 @@ TEST_F(EvaluationTest, JudgesThePackedBytesOnTheTestPart) {
 
 TEST_F(EvaluationTest, TellsOfAVerdictOnlyWhenItIsWritten) {
   std::vector<v1::Outcome> told;
-  const EvaluateHandler handler(database(), store(), "r", 1,
+  const EvaluateHandler handler(database(), store(), *servers_, "r", 1,
                                 [&](v1::Outcome outcome) { told.push_back(outcome); });
   ASSERT_THAT(desk_->Create(Request()), IsOk());
   ASSERT_EQ(WorkOnce([&](const jobs::Lease& lease, const std::stop_token& stop) {

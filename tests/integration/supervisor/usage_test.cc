@@ -47,6 +47,25 @@ TEST(Usage, AMistakeIsJsonWhereJsonWasAskedFor) {
   }
 }
 
+TEST(Usage, ARemoteModelIsNamedInFullOrRefusedWithWhatWasMeant) {
+  const std::string suite = " --suite /dev/null";
+  for (const auto& [arguments, says] :
+       {std::pair{"oip://127.0.0.1:9000/centernet", "--kind classifier or --kind detector"},
+        std::pair{"oip://127.0.0.1:9000 --kind detector", "oip://host:port/name does"},
+        std::pair{"oip://127.0.0.1/centernet --kind detector", "oip://host:port/name does"},
+        std::pair{"oip://127.0.0.1:9000/ --kind detector", "oip://host:port/name does"},
+        std::pair{"http://127.0.0.1:9000/centernet --kind detector", "oip://host:port/name does"},
+        std::pair{"oip://127.0.0.1:9000/centernet --kind teacher", "--kind"},
+        std::pair{"3f9a2b1c --kind detector", "are of remote models"},
+        std::pair{"3f9a2b1c --project person", "are of remote models"}}) {
+    const Refusal refusal = Refused("evaluate " + (arguments + suite));
+    EXPECT_EQ(refusal.code, 3) << arguments;
+    EXPECT_EQ(refusal.error["reason"], "USAGE") << arguments;
+    EXPECT_NE(refusal.error["message"].get<std::string>().find(says), std::string::npos)
+        << refusal.error;
+  }
+}
+
 // A port at which nobody is served yet.
 class NotYetADoor {
  public:
