@@ -31,7 +31,8 @@ h1 { flex-wrap: wrap; } .scroll { overflow-x: auto; }
 .chip { display: inline-block; padding: 0 8px; margin: 0 4px 4px 0; border-radius: 9px;
   background: var(--chip); font-size: 11.5px; line-height: 19px; font-weight: 600; }
 .chip.candidate { background: var(--ink); color: var(--card); }
-td.cell { border-left: 3px solid var(--card); }
+td.cell { border-left: 3px solid var(--card); max-width: 230px; }
+td.cell .between { white-space: nowrap; }
 td.cell b { font-size: 17px; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.cell .mark { display: block; font-size: 12px; font-weight: 600; letter-spacing: .02em; }
 td.cell.pass { background: var(--pass-bg); } td.cell.pass .mark { color: var(--pass-ink); }
@@ -40,7 +41,9 @@ td.cell.inconclusive { background: var(--inconclusive-bg); }
 td.cell.inconclusive .mark { color: var(--inconclusive-ink); }
 td.cell.error { background: var(--error-bg); } td.cell.error .mark { color: var(--error-ink); }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 14px; }
-.charts figure { padding: 12px 14px 6px; min-width: 0; }
+.charts figure { padding: 12px 14px 6px; min-width: 0; display: flex; flex-direction: column;
+  justify-content: space-between; }
+.charts + p { margin-top: 12px; }
 .charts figcaption { overflow-wrap: anywhere; margin-bottom: 6px; }
 svg.history { width: 100%; height: auto; } svg.history text { font-size: 10.5px; }
 .history .forbidden { fill: var(--fail-bg); } .history .limit { stroke: var(--ink); }
@@ -53,7 +56,7 @@ svg.history { width: 100%; height: auto; } svg.history text { font-size: 10.5px;
 .history .cross { stroke-width: 2.2; } .history .ring { fill: var(--card); stroke-width: 2; }
 .history .pale { opacity: .38; }
 .other { color: var(--inconclusive-ink); font-weight: 600; }
-.notes { padding: 8px 20px; } .notes li { overflow-wrap: anywhere; }
+.notes { padding: 8px 20px 8px 36px; } .notes li { overflow-wrap: anywhere; }
 @media (max-width: 640px) { main { padding: 20px 12px 48px; }
   .board th:first-child { min-width: 118px; max-width: 128px; font-size: 13px; }
   .board th, .board td { min-width: 104px; padding: 7px 8px; } }
@@ -109,10 +112,8 @@ std::string Cell(const v1::TestResult& test) {
     return html + "<div class=\"soft\">" + Html(verdicts::Finding(test)) + "</div></td>";
   }
   html += "<b>" + Html(verdicts::Measured(test)) + "</b>";
-  for (const std::string& more : {verdicts::Counted(test), Between(test)}) {
-    if (!more.empty()) html += "<div class=\"soft\">" + Html(more) + "</div>";
-  }
-  return html + "</td>";
+  return html + "<div class=\"soft\">" + Html(verdicts::Counted(test)) +
+         "</div><div class=\"soft between\">" + Html(Between(test)) + "</div></td>";
 }
 
 // What a row asks, from the first model that was asked.

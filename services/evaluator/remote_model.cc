@@ -184,7 +184,7 @@ verdicts::Predictor RemoteServers::Ask(const RemoteModel& model,
     BF_TRY(CheckSame(model, data));
     auto said = detects ? Detect(model, data, rows, unsure, stop)
                         : Classify(model, data, rows, transform, stop);
-    if (said.ok() || said.status().reason() == "MODEL_CHANGED") BF_TRY(CheckSame(model, data));
+    if (said.ok() || said.status().code() == Code::kNotFound) BF_TRY(CheckSame(model, data));
     return said;
   };
 }

@@ -52,7 +52,7 @@ class BoardTest : public testing::PostgresTest {
                                                       .width = 16,
                                                       .channels = 1});
                }).id;
-    suite_ = AddSuite("1");
+    suite_ = AddSuite("2");
     snapshot_ = AddSnapshot("may");
   }
 
@@ -266,7 +266,7 @@ TEST_F(BoardTest, HasAsManyColumnsAndVersionsAsAskedForAndCountsTheRest) {
 }
 
 TEST_F(BoardTest, TheHistorySaysWhatIsNotComparable) {
-  const std::string old_suite = AddSuite("0");
+  const std::string old_suite = AddSuite("1");
   v1::Verdict verdict;
   verdict.set_artefact(AddArtefact());
   verdict.set_suite(old_suite);
@@ -291,7 +291,7 @@ TEST_F(BoardTest, TheHistorySaysWhatIsNotComparable) {
   ASSERT_THAT(board, IsOk());
   ASSERT_EQ(board->versions_size(), 4);
   EXPECT_FALSE(board->versions(0).same_suite());
-  EXPECT_EQ(board->versions(0).suite_version(), 0);
+  EXPECT_EQ(board->versions(0).suite_version(), 1);
   EXPECT_TRUE(board->versions(1).same_suite());
   EXPECT_FALSE(board->versions(1).same_snapshot());
   ASSERT_EQ(board->tests_size(), 1) << "a test that the suite has no more is no row";

@@ -225,6 +225,7 @@ TEST_F(RemoteModelTest, AVersionThatChangesInTheMiddleGivesNoVerdict) {
   ASSERT_THAT(desk_->Create(Request(server_.address())), IsOk());
   model_.spoil = [this](auto&) { model_.version = "2"; };  // from the second call on
   EXPECT_EQ(Work(), "dead");
+  EXPECT_THAT(One("SELECT last_error FROM finished_jobs"), HasSubstr("ask for another one"));
   EXPECT_EQ(One("SELECT count(*) FROM verdicts"), "0");
 
   model_.spoil = [](auto&) {};
