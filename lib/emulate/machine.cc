@@ -280,7 +280,7 @@ Status Emulate(const Bench& bench, Outcome& outcome) {
 Result<std::string> VersionOf(const Tool& tool, const std::string& option) {
   const Folder folder = BF_TRY(Folder::Make());
   const Finished done = BF_TRY(
-      Execute({tool.program, option}, tool.package, folder.path(), std::chrono::seconds(10)));
+      Execute({tool.program, option}, tool.package, folder.path(), std::chrono::seconds(60)));
   return done.output.substr(0, done.output.find('\n'));
 }
 

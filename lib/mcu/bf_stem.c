@@ -24,7 +24,7 @@ BF_KERNEL static void gather(const bf_layer* layer, const uint8_t* image, int32_
   const int32_t before = from - left, after = right - to, inside = (to - from) * channels;
   int32_t row = (top * width + from) * channels;
   for (int32_t y = top; y < top + layer->kernel_height; ++y, row += width * channels) {
-    if ((uint32_t)y >= layer->in_height || inside <= 0) { /* no column is, in a narrow image */
+    if ((uint32_t)y >= layer->in_height) { /* of columns, the middle one is always inside */
       window = fill(window, layer, layer->kernel_width);
     } else {
       if (before > 0) window = fill(window, layer, before);

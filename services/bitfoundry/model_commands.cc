@@ -149,6 +149,7 @@ struct ModelOptions {
   std::string folder = ".";
   uint64_t flash_bytes = 0;  // 0: as the firmware was published
   std::string core;          // empty: as the firmware was published
+  std::string firmware_name = "model";
 };
 
 Result<int> ListModels(const Shell& shell, const ModelOptions& options) {
@@ -219,6 +220,7 @@ Result<std::vector<packed::File>> Firmware(const std::vector<packed::File>& arte
   if (!asked.core.empty()) {
     options = emulate::OptionsFor(BF_TRY(emulate::ParseCore(asked.core)), options);
   }
+  options.name = asked.firmware_name;
   options.classes = BF_TRY(packed::ParseManifest(bytes("manifest.json"))).provenance.classes;
   return BF_TRY(packed::MakeFirmware(network, options)).files;
 }
@@ -237,7 +239,7 @@ Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
     files.push_back({file.name(), std::move(bytes)});
   }
   BF_TRY(WriteFiles(shell, options.folder, files));
-  if (options.flash_bytes > 0 || !options.core.empty()) {
+  if (options.flash_bytes > 0 || !options.core.empty() || options.firmware_name != "model") {
     const auto firmware = BF_TRY(Firmware(files, options));
     BF_TRY(WriteFiles(shell, fs::path(options.folder) / "firmware", firmware));
   }
@@ -438,6 +440,9 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
       ->check(CLI::PositiveNumber);
   command->add_option("--core", pull->core,
                       "The same, for a core: m0plus, m3, m4, m7, m33, m55 or rv32imc");
+  command->add_option("--name", pull->firmware_name,
+                      "The same, with files and symbols of another name: for a second model beside "
+                      "the first");
 
   const auto inspect = std::make_shared<FileOptions>();
   Add(app, shell, "inspect", "Layers, flash, RAM and work of a model.bnn",
