@@ -16,7 +16,7 @@ constexpr char kAdd[] = R"sql(
   INSERT INTO verdicts (artefact, suite, snapshot, outcome, runtime, report, baseline, date,
                         envelope, remote_model, unsure_answers)
   VALUES (nullif($1, ''), $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9, nullif($10, ''), $11)
-  RETURNING id
+  ON CONFLICT DO NOTHING RETURNING id
 )sql";
 
 constexpr char kAddTest[] = R"sql(
@@ -88,6 +88,7 @@ constexpr char kWhereId[] = "WHERE v.id = $1";
 constexpr char kWhereNewest[] = R"sql(
    WHERE (v.artefact = $1 OR v.remote_model = $1)
      AND ($2 = '' OR v.suite = $2) AND ($3 = '' OR v.snapshot = $3)
+     AND ($4 = '' OR v.baseline = $4)
    ORDER BY v.id DESC LIMIT 1
 )sql";
 constexpr char kWhereListed[] = R"sql(
@@ -189,12 +190,13 @@ std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
 
 }  // namespace
 
-Result<int64_t> Verdicts::Add(const v1::Verdict& verdict) {
-  const pqxx::row added = tx_.work.exec_params1(
+Result<std::optional<int64_t>> Verdicts::Add(const v1::Verdict& verdict) {
+  const pqxx::result added = tx_.work.exec_params(
       kAdd, verdict.artefact(), verdict.suite(), verdict.snapshot(), ToSql(verdict.outcome()),
       verdict.runtime(), verdict.report(), verdict.baseline(), verdict.date(), verdict.envelope(),
       verdict.remote_model().digest(), verdict.unsure_answers());
-  const auto id = added[0].as<int64_t>();
+  if (added.empty()) return std::optional<int64_t>();
+  const auto id = added[0][0].as<int64_t>();
   int position = 0;
   for (const v1::TestResult& test : verdict.tests()) {
     tx_.work.exec_params0(kAddTest, id, position++, test.test_id(), test.slice(), test.expression(),
@@ -203,7 +205,7 @@ Result<int64_t> Verdicts::Add(const v1::Verdict& verdict) {
                           test.successes(), test.lower(), test.upper(), test.labels_needed(),
                           test.unknown_rows(), test.rows_digest(), ToJson(test));
   }
-  return id;
+  return std::optional<int64_t>(id);
 }
 
 Result<std::string> Verdicts::Shipped(int64_t project_id, const std::string& except) {
@@ -247,9 +249,10 @@ Result<std::vector<Verdicts::Used>> Verdicts::SuitesOf(int64_t project_id, int l
 
 Result<std::optional<v1::Verdict>> Verdicts::Newest(const std::string& model,
                                                     const std::string& suite,
-                                                    const std::string& snapshot) {
-  auto found = FromRows(
-      tx_, tx_.work.exec_params(std::string(kSelect) + kWhereNewest, model, suite, snapshot));
+                                                    const std::string& snapshot,
+                                                    const std::string& baseline) {
+  auto found = FromRows(tx_, tx_.work.exec_params(std::string(kSelect) + kWhereNewest, model, suite,
+                                                  snapshot, baseline));
   if (found.empty()) return std::optional<v1::Verdict>();
   return std::optional<v1::Verdict>(std::move(found[0]));
 }

@@ -22,15 +22,18 @@ class Verdicts {
   explicit Verdicts(db::Tx& tx) : tx_(tx) {}
 
   // Adds a verdict with its tests; ignores verdict_id, create_time, suite_name and project, which
-  // are derived. Returns its id. Errors: kAlreadyExists if the three have a verdict.
-  Result<int64_t> Add(const v1::Verdict& verdict);
+  // are derived. Returns its id, or nothing if the same model, suite, snapshot and baseline have a
+  // verdict, which stays.
+  Result<std::optional<int64_t>> Add(const v1::Verdict& verdict);
 
   // Errors: kNotFound, VERDICT_NOT_FOUND.
   Result<v1::Verdict> Get(int64_t id);
 
-  // The newest of an artefact or a remote model, if there is one. Empty `suite` or `snapshot`: any.
+  // The newest of an artefact or a remote model, if there is one. Empty `suite`, `snapshot` or
+  // `baseline`: any.
   Result<std::optional<v1::Verdict>> Newest(const std::string& model, const std::string& suite,
-                                            const std::string& snapshot);
+                                            const std::string& snapshot,
+                                            const std::string& baseline = "");
 
   // The artefact of a project that was released last, "" if none was: a verdict that passes is a
   // release. Another one than `except`.

@@ -24,6 +24,7 @@ struct VerdictOptions {
   std::string suite_file;
   std::string suite;
   std::string snapshot;
+  std::string baseline;
   std::string format = "table";
   std::string report;
   std::string junit;
@@ -57,12 +58,22 @@ Result<std::string> CardOf(const Shell& shell, const std::string& artefact) {
   return card;
 }
 
+// What there is only of artefacts.
+Status CheckRemoteOutputs(const VerdictOptions& options) {
+  if (options.format == "model-card") return BadUsage("a remote model has no model card");
+  if (options.attestation.empty() && options.export_to.empty()) return Status();
+  return Status(Code::kFailedPrecondition, "NOT_SIGNED",
+                "a verdict on a remote model is never signed, because its answers cannot be made "
+                "again: leave out --attestation and --export");
+}
+
 Result<int> Show(const Shell& shell, const VerdictOptions& options, v1::Evaluator::Stub& stub,
                  const v1::Verdict& verdict) {
   if (verdict.outcome() == v1::OUTCOME_UNSPECIFIED) {
     return Status(Code::kInternal, "NO_OUTCOME",
                   "the evaluator says that it is done but gave no verdict: ask again");
   }
+  if (verdict.has_remote_model()) BF_TRY(CheckRemoteOutputs(options));
   const std::string form = shell.json ? "json" : options.format;
   v1::Verdict shown = verdict;
   if (form == "github" && !options.suite_file.empty()) shown.set_suite_name(options.suite_file);
@@ -109,6 +120,7 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   BF_TRY(CheckWritable(options.attestation));
   v1::CreateEvaluationRequest request;
   if (IsRemote(options.model)) {
+    BF_TRY(CheckRemoteOutputs(options));
     *request.mutable_remote_model() = BF_TRY(ReadRemote(options.model, options.kind));
     request.mutable_remote_model()->set_project(options.project);
   } else if (!options.kind.empty() || !options.project.empty()) {
@@ -119,6 +131,7 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   request.set_suite_yaml(BF_TRY(ReadSuite(options.suite_file)));
   request.set_suite_name(std::filesystem::path(options.suite_file).filename().string());
   request.set_snapshot(options.snapshot);
+  request.set_baseline(options.baseline);
   const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
   v1::Evaluation evaluation;
   runtime::Call call;
@@ -128,6 +141,7 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   wanted.set_artefact(evaluation.artefact() + evaluation.remote_model());  // one of the two
   wanted.set_suite(evaluation.suite());
   wanted.set_snapshot(evaluation.snapshot());
+  wanted.set_baseline(evaluation.baseline());
   const v1::Verdict verdict =
       BF_TRY(Await(*stub, wanted, std::chrono::seconds(options.timeout_seconds)));
   return Show(shell, options, *stub, verdict);
@@ -138,6 +152,8 @@ Result<int> ShowVerdict(const Shell& shell, const VerdictOptions& options) {
   request.set_artefact(options.model);
   request.set_suite(options.suite);
   request.set_snapshot(options.snapshot);
+  request.set_baseline(options.baseline);
+  request.set_baseline(options.baseline);
   const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
   const v1::Verdict verdict =
       BF_TRY(Await(*stub, request, std::chrono::seconds(options.timeout_seconds)));
@@ -181,6 +197,8 @@ void AddVerdictCommands(CLI::App& app, Shell& shell) {
   command->add_option("--kind", evaluate->kind, "Of such a model: classifier | detector")
       ->check(CLI::IsMember({"classifier", "detector"}));
   command->add_option("--project", evaluate->project, "Of such a model: whose newest snapshot");
+  command->add_option("--baseline", evaluate->baseline,
+                      "Artefact that it is held against; else what passed last, if the suite asks");
   command->add_option("--suite", evaluate->suite_file, "YAML file, docs/verdicts.md")->required();
 
   const auto verdict = std::make_shared<VerdictOptions>();
@@ -191,6 +209,8 @@ void AddVerdictCommands(CLI::App& app, Shell& shell) {
       ->add_option("MODEL", verdict->model,
                    "Digest of an artefact or a remote model, or its first 8 digits")
       ->required();
+  command->add_option("--baseline", verdict->baseline,
+                      "Artefact that it was held against; else whatever the newest was");
   command->add_option("--suite", verdict->suite, "Digest of a suite; else the newest");
   for (const char* name : {"evaluate", "verdict"}) {
     app.get_subcommand(name)->preparse_callback(

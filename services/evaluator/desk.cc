@@ -166,12 +166,16 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
     v1::Evaluation asked = BF_TRY(ModelOf(tx, request.artefact()));
     if (!request.suite().empty()) asked.set_suite(request.suite());
     if (!request.snapshot().empty()) asked.set_snapshot(request.snapshot());
+    if (!request.baseline().empty()) {
+      asked.set_baseline(BF_TRY(catalog::Artefacts(tx).Get(request.baseline())).digest);
+    }
     const std::string model = asked.artefact() + asked.remote_model();  // one of the two
     // Before the verdict: of an evaluation that was done by now, it is there.
     const auto job = jobs::Queue(tx).State(KeyOf(asked));
 
     v1::GetVerdictResponse response;
-    auto verdict = BF_TRY(catalog::Verdicts(tx).Newest(model, request.suite(), request.snapshot()));
+    auto verdict = BF_TRY(
+        catalog::Verdicts(tx).Newest(model, request.suite(), request.snapshot(), asked.baseline()));
     if (verdict) {
       response.set_state(v1::GetVerdictResponse::DONE);
       *response.mutable_verdict() = *std::move(verdict);

@@ -88,8 +88,8 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
   }
   return jobs::Write(
       [on_verdict = on_verdict_, verdict = std::move(evaluated.verdict)](db::Tx& tx) -> Status {
-        BF_TRY(catalog::Verdicts(tx).Add(verdict));
-        on_verdict(verdict.outcome());
+        // There may be one: what is shipped can also be asked for by its digest, as another job.
+        if (BF_TRY(catalog::Verdicts(tx).Add(verdict))) on_verdict(verdict.outcome());
         return Status();
       });
 }

@@ -127,7 +127,7 @@ class BoardTest : public testing::PostgresTest {
     verdict.set_outcome(outcome);
     verdict.set_report(Sha256("report"));
     if (verdict.tests().empty()) *verdict.add_tests() = Test("right", outcome, right);
-    return Do([&](db::Tx& tx) { return catalog::Verdicts(tx).Add(verdict); });
+    return *Do([&](db::Tx& tx) { return catalog::Verdicts(tx).Add(verdict); });
   }
   std::string JudgeNew(v1::Outcome outcome, int right, const std::string& baseline = "") {
     v1::Verdict verdict;

@@ -227,6 +227,68 @@ TEST_F(EvaluationTest, WorksOffNoJobOfAModelThatDoesNotFit) {
             std::string::npos);
 }
 
+TEST_F(EvaluationTest, IsHeldAgainstTheBaselineThatWasAskedFor) {
+  packed::Network blind = BrightnessNetwork();
+  std::get<packed::Dense>(blind.ops.back().kind).biases = {1 << 20, 0};  // says nobody, always
+  const auto worse = database().Transact([&](db::Tx& tx) { return Publish(tx, blind, 2); });
+  const auto same =
+      database().Transact([&](db::Tx& tx) { return Publish(tx, BrightnessNetwork(), 3); });
+  ASSERT_THAT(worse, IsOk());
+  ASSERT_THAT(same, IsOk());
+  auto request = Request(
+      "suite: people\nversion: 1\ndefaults: { positive: person }\ntests:\n"
+      "  - { id: gains, slice: all, vs: shipped, metric: recall, max_loss: 0 }\n");
+  const auto judge = [&](const std::string& baseline) {
+    request.set_baseline(baseline.substr(0, 10));
+    const auto asked = desk_->Create(request);
+    EXPECT_THAT(asked, IsOk());
+    EXPECT_EQ(asked->baseline(), baseline);
+    EXPECT_EQ(WorkOnce(Handler()), "done");
+  };
+  const auto find = [&](const std::string& baseline) {
+    v1::GetVerdictRequest wanted;
+    wanted.set_artefact(artefact_);
+    wanted.set_suite(Sha256(request.suite_yaml()));
+    wanted.set_baseline(baseline);
+    return *desk_->Get(wanted);
+  };
+
+  judge(*worse);
+  request.set_baseline(*same);
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  EXPECT_EQ(find(*same).state(), v1::GetVerdictResponse::WAITING) << "another is no answer";
+  judge(*same);
+  EXPECT_EQ(find(*worse).verdict().baseline(), *worse);
+  EXPECT_EQ(find(*worse).verdict().tests(0).gains(), 128);
+  EXPECT_EQ(find(worse->substr(0, 8)).verdict().baseline(), *worse);
+  EXPECT_EQ(find(*same).verdict().baseline(), *same);
+  EXPECT_EQ(find(*same).verdict().tests(0).gains(), 0);
+  EXPECT_EQ(find("").verdict().baseline(), *same) << "the newest";
+}
+
+TEST_F(EvaluationTest, KeepsTheVerdictWhenWhatIsShippedIsAlsoAskedForByName) {
+  const auto shipped =
+      database().Transact([&](db::Tx& tx) { return Publish(tx, BrightnessNetwork(), 2); });
+  ASSERT_THAT(shipped, IsOk());
+  auto request = Request(
+      "suite: people\nversion: 1\ndefaults: { positive: person }\ntests:\n"
+      "  - { id: found, slice: all, metric: recall, at_least: 0.5 }\n"
+      "  - { id: gains, slice: all, vs: shipped, metric: recall, max_loss: 0.1, "
+      "first_release: true }\n");
+  request.set_artefact(*shipped);
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "done");  // passes: it is what is shipped
+  request.set_artefact(artefact_);
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  const std::string first = One("SELECT max(id) FROM verdicts");
+  EXPECT_EQ(One("SELECT baseline FROM verdicts WHERE id = " + first), *shipped);
+  request.set_baseline(*shipped);
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  EXPECT_EQ(WorkOnce(Handler()), "done");
+  EXPECT_EQ(One("SELECT max(id) FROM verdicts"), first);
+}
+
 TEST_F(EvaluationTest, IsUnknownUntilItIsAskedFor) {
   v1::GetVerdictRequest request;
   request.set_artefact(artefact_);

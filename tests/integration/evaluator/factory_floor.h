@@ -83,8 +83,11 @@ class FactoryFloor : public testing::PostgresTest {
     if (HasFatalFailure()) return;
     folder_ = ::testing::TempDir() + "/blobs_" + std::to_string(getpid());
     store_ = std::make_unique<blobs::Store>(*blobs::Store::Open(folder_));
-    const Status published =
-        database().Transact([&](db::Tx& tx) { return Publish(tx, SampleData()); });
+    const Status published = database().Transact([&](db::Tx& tx) -> Status {
+      BF_TRY(Freeze(tx, SampleData()));
+      artefact_ = BF_TRY(Publish(tx, BrightnessNetwork(), 1));
+      return Status();
+    });
     ASSERT_TRUE(published.ok()) << published.ToString();
   }
 
@@ -95,34 +98,21 @@ class FactoryFloor : public testing::PostgresTest {
 
   blobs::Store& store() { return *store_; }
 
-  std::string artefact_;
-  std::string snapshot_;
-
- private:
-  Status Publish(db::Tx& tx, const snapshot::Snapshot& data) {
-    const auto project = BF_TRY(catalog::Projects(tx).Create({.name = data.project,
-                                                              .classes = data.classes,
-                                                              .height = kSide,
-                                                              .width = kSide,
-                                                              .channels = 1}));
-    const auto frozen = BF_TRY(snapshot::Encode(data));
-    snapshot_ = BF_TRY(store_->Put(frozen.rows));
-    const std::string pixels = BF_TRY(store_->Put(frozen.pixels));
-    BF_TRY(catalog::Snapshots(tx).Add({.digest = snapshot_,
-                                       .pixels_digest = pixels,
-                                       .project_id = project.id,
-                                       .summary_json = "{}"}));
+  // Publishes a network as the artefact of a run of its own; returns its digest.
+  Result<std::string> Publish(db::Tx& tx, const packed::Network& network, int64_t job_id) {
+    const snapshot::Snapshot data = SampleData();
+    const auto project = BF_TRY(catalog::Projects(tx).Get(data.project));
     const int64_t run = BF_TRY(catalog::Runs(tx).Add({.project_id = project.id,
                                                       .snapshot = snapshot_,
                                                       .recipe_digest = Sha256("recipe"),
                                                       .recipe_json = "{}",
-                                                      .job_id = 1}));
-    const auto model = BF_TRY(packed::Serialize(BrightnessNetwork()));
+                                                      .job_id = job_id}));
+    const auto model = BF_TRY(packed::Serialize(network));
     const auto files = BF_TRY(packed::MakeBundle(model, {std::vector<uint8_t>(kSide * kSide, 100)},
                                                  {.project = data.project,
                                                   .snapshot = snapshot_,
                                                   .recipe_json = "{}",
-                                                  .code_revision = "test",
+                                                  .code_revision = "run " + std::to_string(job_id),
                                                   .classes = data.classes,
                                                   .train_images = 1,
                                                   .verified_images = 1,
@@ -134,8 +124,27 @@ class FactoryFloor : public testing::PostgresTest {
       if (file.name == "manifest.json") artefact.digest = digest;
     }
     artefact.model_bytes = static_cast<int64_t>(model.size());
-    artefact_ = artefact.digest;
-    return catalog::Artefacts(tx).Add(artefact);
+    BF_TRY(catalog::Artefacts(tx).Add(artefact));
+    return artefact.digest;
+  }
+
+  std::string artefact_;
+  std::string snapshot_;
+
+ private:
+  Status Freeze(db::Tx& tx, const snapshot::Snapshot& data) {
+    const auto project = BF_TRY(catalog::Projects(tx).Create({.name = data.project,
+                                                              .classes = data.classes,
+                                                              .height = kSide,
+                                                              .width = kSide,
+                                                              .channels = 1}));
+    const auto frozen = BF_TRY(snapshot::Encode(data));
+    snapshot_ = BF_TRY(store_->Put(frozen.rows));
+    const std::string pixels = BF_TRY(store_->Put(frozen.pixels));
+    return catalog::Snapshots(tx).Add({.digest = snapshot_,
+                                       .pixels_digest = pixels,
+                                       .project_id = project.id,
+                                       .summary_json = "{}"});
   }
 
   std::string folder_;

@@ -297,6 +297,23 @@ TEST_F(RemoteModelTest, SaysWhoseAnswersTheyAre) {
   EXPECT_EQ(desk_->List(list)->verdicts(0).remote_model().model(), "brightness");
 }
 
+TEST_F(RemoteModelTest, IsNotSignedThoughTheEvaluatorHasAKey) {
+  ASSERT_THAT(desk_->Create(Request(server_.address())), IsOk());
+  const EvaluateHandler signs(
+      database(), store(), *servers_, "r", 1, [](v1::Outcome) {}, attest::PrivateKey::Generate());
+  ASSERT_EQ(WorkOnce(signs, "evaluate_remote"), "done");
+  v1::ListVerdictsRequest list;
+  list.set_project("people");
+  const v1::Verdict verdict = desk_->List(list)->verdicts(0);
+  EXPECT_EQ(verdict.outcome(), v1::PASS);
+  EXPECT_EQ(verdict.envelope(), "");
+  v1::ReadExhibitRequest request;
+  request.set_verdict_id(verdict.verdict_id());
+  const auto refused = desk_->Exhibit(request);
+  EXPECT_EQ(refused.status().reason(), "NOT_SIGNED");
+  EXPECT_THAT(refused.status().message(), HasSubstr("cannot be made again"));
+}
+
 // Two windows side by side in each image. The detector sees what is bright: above 150 levels a
 // person, sure of it above 180.
 class RemoteDetectorTest : public RemoteModelTest {
