@@ -3,6 +3,7 @@
 #include "catalog/projects.h"
 #include "db/database.h"
 #include "jobs/queue.h"
+#include "jobs/shared.h"
 #include "services/autolabel/labeller.h"
 
 namespace bitfoundry::autolabel {
@@ -13,7 +14,7 @@ constexpr int kImagesAtOnce = 500;  // in one transaction
 // True if this made a job ready.
 Result<bool> EnsureLabelJob(db::Tx& tx, int64_t project_id, const std::string& digest) {
   jobs::Queue queue(tx);
-  jobs::JobSpec spec = LabelJob(project_id, digest);
+  jobs::JobSpec spec = jobs::LabelJob(project_id, digest);
   const std::string first_key = spec.unique_key;
   while (true) {
     if (BF_TRY(queue.EnqueueAll({&spec, 1})) == 1) return true;

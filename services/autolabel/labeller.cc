@@ -138,15 +138,6 @@ std::map<std::string, double> PlaceOf(const Box& box, const Window& extent) {
 
 bool TeacherKnows(const catalog::Project& project) { return MapClasses(project).has_value(); }
 
-jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest) {
-  v1::LabelJob job;
-  job.set_project_id(project_id);
-  job.set_image_digest(image_digest);
-  return {.kind = "label",
-          .payload_json = ToJson(job),
-          .unique_key = "label:" + std::to_string(project_id) + ":" + image_digest};
-}
-
 Labeller::Labeller(db::Database& database, const blobs::Store& store, oip::Detector* teacher,
                    int64_t price_micros, prometheus::Registry& metrics)
     : database_(database),

@@ -30,9 +30,6 @@ namespace bitfoundry::autolabel {
 // Where descriptions come from, as stored with them.
 inline constexpr char kDescribeRule[] = "describe/1";
 
-// The first job for an image of a project; ingestion enqueues the same.
-jobs::JobSpec LabelJob(int64_t project_id, const std::string& image_digest);
-
 // Whether the rule has answers for a project: its classes are among the teacher's.
 bool TeacherKnows(const catalog::Project& project);
 

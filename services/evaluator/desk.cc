@@ -1,9 +1,6 @@
 #include "services/evaluator/desk.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include "base/digest.h"
-#include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/artefacts.h"
 #include "catalog/projects.h"
 #include "catalog/remote_models.h"
@@ -12,6 +9,7 @@
 #include "catalog/suites.h"
 #include "catalog/verdicts.h"
 #include "jobs/queue.h"
+#include "jobs/shared.h"
 #include "proof/signed_verdict.h"
 #include "runtime/page.h"
 #include "services/evaluator/board.h"
@@ -21,21 +19,9 @@
 namespace bitfoundry::evaluator {
 namespace {
 
-constexpr char kKind[] = "evaluate";
-constexpr char kRemoteKind[] = "evaluate_remote";
 constexpr int64_t kMaxWaiting = 1000;
 constexpr uint64_t kMaxRowsBytes = uint64_t{1} << 30;
 constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
-
-std::string KindOf(const v1::Evaluation& evaluation) {
-  return evaluation.remote_model().empty() ? kKind : kRemoteKind;
-}
-
-std::string KeyOf(const v1::Evaluation& evaluation) {
-  return KindOf(evaluation) + ":" + evaluation.artefact() + evaluation.remote_model() + ":" +
-         evaluation.suite() + ":" + evaluation.snapshot() +
-         (evaluation.baseline().empty() ? "" : ":" + evaluation.baseline());
-}
 
 jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
   v1::EvaluateJob job;
@@ -44,11 +30,7 @@ jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
   job.set_snapshot(evaluation.snapshot());
   job.set_baseline(evaluation.baseline());
   job.set_remote_model(evaluation.remote_model());
-  jobs::JobSpec spec;
-  spec.kind = KindOf(evaluation);
-  spec.unique_key = KeyOf(evaluation);
-  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &spec.payload_json).ok());
-  return spec;
+  return jobs::EvaluateJob(job);
 }
 
 // What is evaluated if nothing else is said: an artefact by its run's suite on its snapshot.
@@ -146,6 +128,7 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
   if (request.has_remote_model()) remote = BF_TRY(servers_.Describe(request.remote_model(), data));
   BF_TRY(CheckFit(store_, evaluation, data));
 
+  jobs::JobSpec job;
   BF_TRY(database_.Transact([&](db::Tx& tx) -> Status {
     if (request.has_remote_model()) {
       const auto project = BF_TRY(catalog::Projects(tx).Get(data.project));
@@ -154,10 +137,11 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
     }
     BF_TRY(catalog::Suites(tx).Add({evaluation.suite(), file, request.suite_yaml()}));
     jobs::Queue queue(tx);
-    BF_TRY(queue.CheckRoom(KindOf(evaluation), kMaxWaiting));
-    return queue.Enqueue(JobOf(evaluation)).status();
+    job = JobOf(evaluation);
+    BF_TRY(queue.CheckRoom(job.kind, kMaxWaiting));
+    return queue.Enqueue(job).status();
   }));
-  doorbell_.Ring(KindOf(evaluation));
+  doorbell_.Ring(job.kind);
   return evaluation;
 }
 
@@ -171,7 +155,7 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
     }
     const std::string model = asked.artefact() + asked.remote_model();  // one of the two
     // Before the verdict: of an evaluation that was done by now, it is there.
-    const auto job = jobs::Queue(tx).State(KeyOf(asked));
+    const auto job = jobs::Queue(tx).State(JobOf(asked).unique_key);
 
     v1::GetVerdictResponse response;
     auto verdict = BF_TRY(

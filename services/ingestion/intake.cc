@@ -1,14 +1,12 @@
 #include "services/ingestion/intake.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <utility>
 
-#include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/answers.h"
 #include "images/codec.h"
 #include "images/measure.h"
 #include "jobs/queue.h"
+#include "jobs/shared.h"
 #include "labels/settle.h"
 #include "services/ingestion/pixels.h"
 
@@ -41,19 +39,13 @@ Result<catalog::Sample> MakeSample(const Capture& capture, const images::Image& 
                          .tags = capture.tags};
 }
 
-// Opens the job that labels the samples of an image. The key is the one that bf-autolabel uses. If
-// it is taken, its job may have begun without `newest_sample`, so another look is asked for; the
-// teacher's detections are cached.
+// Opens the job that labels the samples of an image. If its key is taken, its job may have begun
+// without `newest_sample`, so another look is asked for; the teacher's detections are cached.
 Status OpenLabelJob(db::Tx& tx, int64_t project_id, const std::string& digest,
                     int64_t newest_sample, int64_t max_waiting) {
   jobs::Queue queue(tx);
   BF_TRY(queue.CheckRoom(kLabelJob, max_waiting));
-  v1::LabelJob job;
-  job.set_project_id(project_id);
-  job.set_image_digest(digest);
-  jobs::JobSpec spec{.kind = kLabelJob,
-                     .unique_key = "label:" + std::to_string(project_id) + ":" + digest};
-  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &spec.payload_json).ok());
+  jobs::JobSpec spec = jobs::LabelJob(project_id, digest);
   if (BF_TRY(queue.EnqueueAll({&spec, 1})) == 1) return {};
   spec.unique_key += ":" + std::to_string(newest_sample);
   BF_TRY(queue.Enqueue(spec));

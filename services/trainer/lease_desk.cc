@@ -1,12 +1,10 @@
 #include "services/trainer/lease_desk.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include "base/trace.h"
-#include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/artefacts.h"
 #include "catalog/snapshots.h"
 #include "db/database.h"
+#include "jobs/shared.h"
 #include "packed/bundle.h"
 
 namespace bitfoundry::trainer {
@@ -36,14 +34,7 @@ Status EnqueueEvaluation(db::Tx& tx, const catalog::Artefact& artefact, const st
   job.set_artefact(artefact.digest);
   job.set_suite(suite);
   job.set_snapshot(artefact.snapshot);
-  std::string json;
-  BF_CHECK(google::protobuf::util::MessageToJsonString(job, &json).ok());
-  return jobs::Queue(tx)
-      .Enqueue(
-          {.kind = "evaluate",
-           .payload_json = json,
-           .unique_key = "evaluate:" + artefact.digest + ":" + suite + ":" + artefact.snapshot})
-      .status();
+  return jobs::Queue(tx).Enqueue(jobs::EvaluateJob(job)).status();
 }
 
 }  // namespace

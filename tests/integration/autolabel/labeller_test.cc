@@ -11,6 +11,7 @@
 #include "catalog/projects.h"
 #include "catalog/samples.h"
 #include "images/codec.h"
+#include "jobs/shared.h"
 #include "services/autolabel/autolabel_service.h"
 #include "tests/integration/autolabel/stub_teacher.h"
 #include "tests/support/postgres.h"
@@ -301,7 +302,7 @@ TEST_F(LabellerTest, TheBudgetHoldsHoweverManyWorkAtOnce) {
 TEST_F(LabellerTest, ATeacherThatCostsIsNotAskedBeforeSomebodySetABudget) {
   const std::string digest = AddImage();
   ASSERT_THAT(database().Transact([&](db::Tx& tx) {
-    return jobs::Queue(tx).Enqueue(LabelJob(project_, digest));  // as ingestion does
+    return jobs::Queue(tx).Enqueue(jobs::LabelJob(project_, digest));  // as ingestion does
   }),
               IsOk());
   EXPECT_EQ(Work("label").reason(), "BUDGET_UNSET");
