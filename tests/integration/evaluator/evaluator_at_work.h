@@ -17,7 +17,7 @@ class EvaluatorAtWork : public FactoryFloor {
     FactoryFloor::SetUp();
     const char* redis = std::getenv("BF_TEST_REDIS");
     ASSERT_NE(redis, nullptr) << "run under scripts/with_backends";
-    doorbell_ = std::make_unique<jobs::Doorbell>(redis);
+    doorbell_ = std::make_unique<jobs::Doorbell>(jobs::RedisAddress{.path = redis});
     oip::ClientOptions impatient = Patience();
     impatient.first_pause = impatient.most_pause = std::chrono::milliseconds(1);
     servers_ = std::make_unique<RemoteServers>(store(), metrics_, impatient);
