@@ -31,7 +31,8 @@ slices:
 tests:
   - { id: away_found, slice: away, metric: recall, at_least: 0.9 }
   - { id: quiet, slice: all, metric: fpr, at_most: 0.1 }
-  - { id: dark, slice: all, metric: recall, at_least: 0.9, transform: "darken(0.3, 2)", severity: warn }
+  - { id: dark, slice: all, metric: recall, at_least: 0.9, transform: "darken(0.3, 2)",
+      severity: warn }
 )yaml";
 
 class RemoteModelTest : public EvaluatorAtWork {
