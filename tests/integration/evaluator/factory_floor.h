@@ -102,11 +102,12 @@ class FactoryFloor : public testing::PostgresTest {
   Result<std::string> Publish(db::Tx& tx, const packed::Network& network, int64_t job_id) {
     const snapshot::Snapshot data = SampleData();
     const auto project = BF_TRY(catalog::Projects(tx).Get(data.project));
-    const int64_t run = BF_TRY(catalog::Runs(tx).Add({.project_id = project.id,
-                                                      .snapshot = snapshot_,
-                                                      .recipe_digest = Sha256("recipe"),
-                                                      .recipe_json = "{}",
-                                                      .job_id = job_id}));
+    const int64_t run =
+        BF_TRY(catalog::Runs(tx).Add({.project_id = project.id,
+                                      .snapshot = snapshot_,
+                                      .recipe_digest = Sha256("recipe " + std::to_string(job_id)),
+                                      .recipe_json = "{}",
+                                      .job_id = job_id}));
     const auto model = BF_TRY(packed::Serialize(network));
     const auto files = BF_TRY(packed::MakeBundle(model, {std::vector<uint8_t>(kSide * kSide, 100)},
                                                  {.project = data.project,
