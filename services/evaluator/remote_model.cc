@@ -67,6 +67,19 @@ oip::ClientOptions OptionsFor(const RemoteModel& model, oip::ClientOptions optio
   return options;
 }
 
+// What `ask` says in the end; a failure that may pass is tried again, as Client::Infer does.
+template <typename Ask>
+auto Patiently(const oip::ClientOptions& patience, const std::stop_token& stop, const Ask& ask)
+    -> decltype(ask()) {
+  auto pause = patience.first_pause;
+  for (int tries = 1;; ++tries) {
+    auto said = ask();
+    if (said.ok() || !said.status().retryable() || tries >= patience.most_tries) return said;
+    BF_TRY(oip::Pause(pause, stop));
+    pause = std::min(2 * pause, patience.most_pause);
+  }
+}
+
 images::Image Like(const snapshot::Snapshot& data) {
   images::Image like;
   like.width = data.width;
@@ -87,6 +100,11 @@ oip::ClientOptions Patience() {
 Result<RemoteModel> RemoteServers::Describe(const RemoteModel& asked,
                                             const snapshot::Snapshot& data) const {
   BF_TRY(CheckAsked(asked));
+  return Patiently(patience_, {}, [&] { return DescribeOnce(asked, data); });
+}
+
+Result<RemoteModel> RemoteServers::DescribeOnce(const RemoteModel& asked,
+                                                const snapshot::Snapshot& data) const {
   RemoteModel model = asked;
   model.clear_digest();
   model.clear_rule();
@@ -130,7 +148,7 @@ Result<std::vector<size_t>> RemoteServers::Classify(const RemoteModel& model,
                                                     const std::stop_token& stop) const {
   oip::Classifier classifier(runtime::Connect(model.address()), OptionsFor(model, patience_),
                              metrics_, Like(data), data.classes.size());
-  BF_TRY(classifier.Describe());
+  BF_TRY(Patiently(patience_, stop, [&] { return classifier.Describe(); }));
   std::vector<size_t> said;
   for (size_t first = 0; first < rows.size(); first += kRowsAtOnce) {
     std::vector<images::Image> images;

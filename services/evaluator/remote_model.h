@@ -36,8 +36,8 @@ class RemoteServers {
                 oip::ClientOptions patience = Patience())
       : store_(store), metrics_(metrics), patience_(std::move(patience)) {}
 
-  // Asks the server of `asked` (address, model, kind, perhaps a version) for the rest of it. `data`
-  // need have no rows.
+  // Asks the server of `asked` (address, model, kind, perhaps a version) for the rest of it, as
+  // often as the patience says. `data` need have no rows.
   //
   // Errors: those of the transport, and
   //   kInvalidArgument     REMOTE_MODEL: the address, model or kind is none
@@ -54,6 +54,8 @@ class RemoteServers {
   verdicts::Predictor Ask(const v1::RemoteModel& model, std::atomic<int32_t>& unsure) const;
 
  private:
+  Result<v1::RemoteModel> DescribeOnce(const v1::RemoteModel& asked,
+                                       const snapshot::Snapshot& data) const;
   Status CheckSame(const v1::RemoteModel& model, const snapshot::Snapshot& data) const;
   Result<std::vector<size_t>> Classify(const v1::RemoteModel& model, const snapshot::Snapshot& data,
                                        const std::vector<size_t>& rows,

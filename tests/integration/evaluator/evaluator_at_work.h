@@ -19,7 +19,7 @@ class EvaluatorAtWork : public FactoryFloor {
     ASSERT_NE(redis, nullptr) << "run under scripts/with_backends";
     doorbell_ = std::make_unique<jobs::Doorbell>(jobs::RedisAddress{.path = redis});
     oip::ClientOptions impatient = Patience();
-    impatient.first_pause = impatient.most_pause = std::chrono::milliseconds(1);
+    impatient.first_pause = impatient.most_pause = std::chrono::milliseconds(100);
     servers_ = std::make_unique<RemoteServers>(store(), metrics_, impatient);
     desk_ = std::make_unique<Desk>(database(), store(), *doorbell_, *servers_);
   }

@@ -31,8 +31,12 @@ slices:
 tests:
   - { id: away_found, slice: away, metric: recall, at_least: 0.9 }
   - { id: quiet, slice: all, metric: fpr, at_most: 0.1 }
-  - { id: dark, slice: all, metric: recall, at_least: 0.9, transform: "darken(0.3, 2)",
-      severity: warn }
+  - id: dark
+    slice: all
+    metric: recall
+    at_least: 0.9
+    transform: "darken(0.3, 2)"
+    severity: warn
 )yaml";
 
 class RemoteModelTest : public EvaluatorAtWork {
@@ -268,7 +272,9 @@ TEST_F(RemoteModelTest, CountsAmongTheModelsThatWereJudgedOnTheSameRows) {
   request.set_suite_yaml(kSuite);
   ASSERT_THAT(desk_->Create(request), IsOk());
   ASSERT_EQ(WorkOnce(Handler()), "done");
-  EXPECT_EQ(VerdictOn(artefact_).tests(0).evaluations(), 2);
+  const v1::Verdict verdict = VerdictOn(artefact_);
+  ASSERT_EQ(verdict.tests_size(), 3);
+  EXPECT_EQ(verdict.tests(0).evaluations(), 2);
 }
 
 TEST_F(RemoteModelTest, IsHeldAgainstWhatIsShipped) {
@@ -279,12 +285,14 @@ TEST_F(RemoteModelTest, IsHeldAgainstWhatIsShipped) {
   request.set_baseline(artefact_);
   const v1::Verdict verdict = Judge(request);
   EXPECT_EQ(verdict.baseline(), artefact_);
+  ASSERT_EQ(verdict.tests_size(), 4);
   EXPECT_EQ(verdict.tests(3).outcome(), v1::PASS);
   EXPECT_EQ(verdict.tests(3).losses(), 0) << "the network asks the same question";
 }
 
 TEST_F(RemoteModelTest, SaysWhoseAnswersTheyAre) {
   const v1::Verdict verdict = Judge(Request(server_.address()));
+  ASSERT_NE(verdict.verdict_id(), 0);
   const std::string html = *desk_->Report(verdict.verdict_id());
   for (const std::string& text :
        {html, *cli::FormatVerdict(verdict, "table"), *cli::FormatVerdict(verdict, "markdown")}) {
