@@ -41,12 +41,18 @@ Network Finish(Network network, uint32_t channels, std::mt19937& random) {
   return network;
 }
 
-Network MiddleLayer() {
+// 12x12x64 -> 64, to bits or to integers.
+Network MiddleLayer(uint32_t kernel, bool integers) {
   std::mt19937 random(/*seed=*/1);
   Network n;
   n.input = {12, 12, 1};
   n.Then(packed::testing::RandomStem(1, 64, 3, 1, random));
-  n.Then(packed::testing::RandomConv(64, 64, 3, 1, random));
+  packed::BinaryConv conv = packed::testing::RandomConv(64, 64, kernel, 1, random);
+  if (integers) {
+    conv.output = packed::ToInts{packed::testing::RandomIntegers(64, -32, 32, random),
+                                 packed::testing::RandomIntegers(64, -500, 500, random), 5};
+  }
+  n.Then(std::move(conv));
   return Finish(n, 64, random);
 }
 
@@ -86,9 +92,14 @@ void PrintLayers() {
     Network network;
     size_t layer;
     std::optional<Kernel> kernel;
-  } rows[] = {{"3x3 12x12x64 -> 64, fast", MiddleLayer(), 1, Kernel::kFast},
-              {"the same, lean", MiddleLayer(), 1, Kernel::kLean},
-              {"the same, rows", MiddleLayer(), 1, Kernel::kRows},
+  } rows[] = {{"3x3 12x12x64 -> 64, to bits, fast", MiddleLayer(3, false), 1, Kernel::kFast},
+              {"the same, lean", MiddleLayer(3, false), 1, Kernel::kLean},
+              {"the same, rows", MiddleLayer(3, false), 1, Kernel::kRows},
+              {"to integers, fast", MiddleLayer(3, true), 1, Kernel::kFast},
+              {"to integers, lean", MiddleLayer(3, true), 1, Kernel::kLean},
+              {"to integers, rows", MiddleLayer(3, true), 1, Kernel::kRows},
+              {"1x1 12x12x64 -> 64, to bits, fast", MiddleLayer(1, false), 1, Kernel::kFast},
+              {"the same, lean", MiddleLayer(1, false), 1, Kernel::kLean},
               {"8-bit stem 3x3, 28x28x1 -> 16", FirstLayer({28, 28, 1}, 16), 0, {}},
               {"8-bit stem 3x3, 32x32x3 -> 32", FirstLayer({32, 32, 3}, 32), 0, {}}};
   std::printf("| layer |");
