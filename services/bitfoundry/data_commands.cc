@@ -397,9 +397,10 @@ Result<int> IngestVideo(const Shell& shell, const IngestOptions& options) {
                   progress.frames_total(), progress.frames_stated());
     }
     if (progress.ignored() > 0) {
-      std::printf("%d ignored: what is there stays in the part, session, camera and tags it had,\n"
-                  "and no frame gives samples to both parts\n",
-                  progress.ignored());
+      std::printf(
+          "%d ignored: what is there stays in the part, session, camera and tags it had,\n"
+          "and no frame gives samples to both parts\n",
+          progress.ignored());
     }
   }
   return cut || progress.ignored() > 0 ? kFailed : kDone;
