@@ -157,7 +157,8 @@ TEST(Usage, AnInputShapeIsReadToItsEnd) {
   for (const char* input : {"64x64x1junk", "64x64", "64x64x"}) {
     const Refusal refusal =
         Refused(std::string("project create person --classes a b --input ") + input);
-    EXPECT_EQ(refusal.error["reason"], "INVALID_ARGUMENT") << refusal.error;
+    EXPECT_EQ(refusal.code, 2);
+    EXPECT_EQ(refusal.error["reason"], "USAGE") << refusal.error;
     EXPECT_EQ(refusal.error["message"], std::string("--input ") + input + ": write it as 64x64x1");
   }
 }
