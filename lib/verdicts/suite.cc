@@ -133,7 +133,7 @@ Status Reader::CheckKeys(const YAML::Node& map, const std::string& what, const N
 Result<std::string> Reader::Text(const YAML::Node& map, const char* key) const {
   const YAML::Node value = map[key];
   if (!value) return Invalid(map, std::string("'") + key + "' is missing");
-  if (!value.IsScalar() || value.Scalar().empty()) {
+  if (!value.IsScalar() || value.Scalar().find_first_not_of(" \t\r\n") == std::string::npos) {
     return Invalid(value, std::string("'") + key + "' is a text");
   }
   return value.Scalar();
@@ -508,6 +508,9 @@ Status Reader::ReadWaivers(const YAML::Node& waivers) {
     BF_TRY(CheckKeys(node, "a waiver", KeysOf<v1::SuiteSpec::Waiver>()));
     Waiver waiver;
     waiver.test = BF_TRY(Word(node, "test", known));
+    if (std::ranges::count(suite_.waivers, waiver.test, &Waiver::test) > 0) {
+      return Invalid(node["test"], "a second waiver of '" + waiver.test + "'");
+    }
     waiver.until = BF_TRY(Text(node, "until"));
     waiver.by = BF_TRY(Text(node, "by"));
     waiver.reason = BF_TRY(Text(node, "reason"));

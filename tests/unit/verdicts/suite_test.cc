@@ -334,6 +334,11 @@ TEST(Suite, RefusesAWaiverThatNobodyCanHoldAnybodyTo) {
             "suite.yaml:17:3: 'reason' is missing");
   EXPECT_EQ(Wrong("reason: more labels are on their way", "reason: ''"),
             "suite.yaml:17:62: 'reason' is a text");
+  EXPECT_EQ(Wrong("reason: more labels are on their way", "reason: '  '"),
+            "suite.yaml:17:62: 'reason' is a text");
+  EXPECT_EQ(
+      Wrong("waivers:\n", "waivers:\n- { test: no_loss, until: 2026-12-01, by: B, reason: c }\n"),
+      "suite.yaml:18:11: a second waiver of 'no_loss'");
   EXPECT_EQ(Wrong("until: 2026-12-01, ", ""), "suite.yaml:17:3: 'until' is missing");
   EXPECT_EQ(Wrong("by: A. Person, ", ""), "suite.yaml:17:3: 'by' is missing");
   for (const char* day : {"tomorrow", "2026-2-01", "2026-02-30", "-026-12-01", "2026-12-011"}) {
