@@ -86,6 +86,10 @@ Status Desk::FindSnapshot(const v1::CreateEvaluationRequest& request, v1::Evalua
   return database_.Transact([&](db::Tx& tx) -> Status {
     if (!request.baseline().empty()) {
       evaluation->set_baseline(BF_TRY(catalog::Artefacts(tx).Get(request.baseline())).digest);
+      if (evaluation->baseline() == evaluation->artefact()) {
+        return Status(Code::kInvalidArgument, "BASELINE_IS_CANDIDATE",
+                      "a model held against itself loses nothing: name another baseline");
+      }
     }
     if (!evaluation->artefact().empty()) return Status();
     const std::string& project = request.remote_model().project();

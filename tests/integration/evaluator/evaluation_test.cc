@@ -253,6 +253,8 @@ TEST_F(EvaluationTest, IsHeldAgainstTheBaselineThatWasAskedFor) {
     return *desk_->Get(wanted);
   };
 
+  request.set_baseline(artefact_.substr(0, 8));
+  EXPECT_EQ(desk_->Create(request).status().reason(), "BASELINE_IS_CANDIDATE");
   judge(*worse);
   request.set_baseline(*same);
   ASSERT_THAT(desk_->Create(request), IsOk());
