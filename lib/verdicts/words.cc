@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 namespace bitfoundry::verdicts {
@@ -98,12 +99,15 @@ std::string Counted(const v1::TestResult& test) {
   }
   const bool counts =
       test.kind() != "gap" && test.kind() != "shortcut" && test.metric() != "saliency_in_box";
-  return counts ? std::to_string(test.successes()) + "/" + n : n;
+  const std::string counted = counts ? std::to_string(test.successes()) + "/" + n : n;
+  if (test.design_effect() <= 1) return counted;
+  return counted + " (as " + std::to_string(std::lround(test.n() / test.design_effect())) + ")";
 }
 
 std::string Measured(const v1::TestResult& test) {
   if (IsFigure(test)) return test.measured() == 0 ? "-" : Number(test.measured());
-  return test.n() == 0 ? "-" : Percent(test.measured());
+  const bool nothing = test.n() == 0 || (test.kind() == "shortcut" && test.outcome() == v1::ERROR);
+  return nothing ? "-" : Percent(test.measured());
 }
 
 std::string Finding(const v1::TestResult& test) {

@@ -454,9 +454,9 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
                 "bitfoundry run model/model.bnn shot.jpg --explain why.png", run, RunModel);
   command->add_option("FILE", run->file.model)->required();
   command->add_option("IMAGE", run->file.image)->required();
-  CLI::Option* explain =
-      command->add_option("--explain", run->explain,
-                          "Write a PNG: what the model sees, and what speaks for its answer");
+  CLI::Option* explain = command->add_option("--explain", run->explain,
+                                             "Write a PNG: what the model sees, and what speaks "
+                                             "for its answer (orange) and against it (blue)");
   command
       ->add_option("--method", run->method,
                    "occlusion | rise | gradient: exact, by squares or by random masks; or the\n"
