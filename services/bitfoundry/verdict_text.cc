@@ -32,6 +32,15 @@ std::string DigestOf(const v1::Verdict& verdict) {
 
 std::string Short(const std::string& digest) { return digest.substr(0, 12); }
 
+// Why a verdict is an error although no test that blocks is one; else nothing.
+std::string NothingBlocks(const v1::Verdict& verdict) {
+  const bool said =
+      std::any_of(verdict.tests().begin(), verdict.tests().end(),
+                  [](const auto& test) { return Blocks(test) && test.outcome() == v1::ERROR; });
+  if (verdict.outcome() != v1::ERROR || said) return "";
+  return "no test that blocks is left: what is waived is no pass";
+}
+
 std::string Table(const v1::Verdict& verdict) {
   std::vector<std::vector<std::string>> rows = {
       {"", "test", "slice", "claim", "counted", "measured", "shown"}};
@@ -119,6 +128,13 @@ std::string Junit(const v1::Verdict& verdict) {
            std::to_string(group.errors) + "\" skipped=\"" + std::to_string(group.skipped) +
            "\">\n" + group.cases + "  </testsuite>\n";
   }
+  if (const std::string why = NothingBlocks(verdict); !why.empty()) {
+    xml +=
+        "  <testsuite name=\"verdict\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\">\n"
+        "    <testcase classname=\"verdict\" name=\"verdict\">\n      <error type=\"ERROR\" "
+        "message=\"" +
+        Xml(why) + "\"/>\n    </testcase>\n  </testsuite>\n";
+  }
   return xml + "</testsuites>\n";
 }
 
@@ -201,6 +217,9 @@ std::string Github(const v1::Verdict& verdict) {
         .push_back(std::string(blocks ? "::error" : "::warning") +
                    " file=" + WorkflowText(verdict.suite_name(), true) + line +
                    ",title=" + WorkflowText(title, true) + "::" + WorkflowText(message, false));
+  }
+  if (const std::string why = NothingBlocks(verdict); !why.empty()) {
+    errors.push_back("::error title=ERROR::" + WorkflowText(why, false));
   }
   errors.insert(errors.end(), warnings.begin(), warnings.end());
   std::string text;

@@ -102,6 +102,19 @@ TEST(VerdictText, IsSkippedInJunitWhereItIsWaived) {
             std::string::npos);
 }
 
+TEST(VerdictText, IsAnErrorForPipelinesToWhereAllThatBlocksIsWaived) {
+  v1::Verdict verdict = Sample();
+  for (auto& test : *verdict.mutable_tests()) test.set_waived_by("A. Person");
+  verdict.set_outcome(v1::ERROR);
+  const std::string why = "no test that blocks is left: what is waived is no pass";
+  EXPECT_NE(
+      FormatVerdict(verdict, "junit")->find("<error type=\"ERROR\" message=\"" + why + "\"/>"),
+      std::string::npos);
+  EXPECT_EQ(FormatVerdict(verdict, "github")->find("::error title=ERROR::" + why + "\n"), 0U);
+  verdict.set_outcome(v1::PASS);
+  EXPECT_EQ(FormatVerdict(verdict, "junit")->find(why), std::string::npos);
+}
+
 TEST(VerdictText, IsWorkflowCommandsThatANameCannotBreak) {
   v1::Verdict verdict = Sample();
   verdict.set_suite_name("suites/a,b:c.yaml");
