@@ -57,9 +57,10 @@ TEST(Bounds, AgreeWithScipy) {
   EXPECT_NEAR(UpperBound({10000, 9540}, 0.05), 0.957397453367, 1e-11);
 }
 
-// R. G. Newcombe, "Two-sided confidence intervals for the single proportion: comparison of seven
-// methods", Statistics in Medicine 17 (1998) 857-872, table I, method 5: at 95 %, two-sided.
-TEST(Bounds, AreThoseOfAPublishedTable) {
+// The examples of R. G. Newcombe, "Two-sided confidence intervals for the single proportion:
+// comparison of seven methods", Statistics in Medicine 17 (1998) 857-872, at 95 %, two-sided.
+// Quoted from memory, not held against the paper: the independent oracle is SciPy (scipy_test.cc).
+TEST(Bounds, AreThoseQuotedOfNewcombesExamples) {
   struct Row {
     int64_t successes, n;
     double lower, upper;
