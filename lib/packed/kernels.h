@@ -64,12 +64,14 @@ struct Scaling {
   const int32_t* thresholds;  // of the bits, if they are wanted
 };
 
-// Pixels of a map of integers or bits.
-struct Window {
-  uint32_t height;
+// Windows side by side on a map of integers or bits.
+struct Windows {
+  uint32_t height;  // of each, in pixels
   uint32_t width;
   uint32_t line;  // pixels from one row of the map to the next
   uint32_t channels;
+  uint32_t count;
+  uint32_t step;  // pixels from one window to the next
 };
 
 // Sums lie at [line][patch][stride], where stride is the count of filters rounded up to
@@ -110,10 +112,9 @@ struct Kernels {
   // bit = value < threshold; it, and to_ints with bits, may read 64 bytes past the last integer
   void (*binarize)(const int16_t* values, uint32_t pixels, uint32_t channels,
                    const int32_t* thresholds, uint32_t* out);
-  // sums[c] = the sum of channel c over a window, bits as -1 and +1; `sums` has room for whole
-  // groups
-  void (*sum_bits)(const uint32_t* words, const Window& window, int32_t* sums);
-  void (*sum_ints)(const int16_t* values, const Window& window, int32_t* sums);
+  // sums[i][c] = the sum of channel c over window i, bits as -1 and +1; rows of whole groups
+  void (*sum_bits)(const uint32_t* words, const Windows& windows, int32_t* sums);
+  void (*sum_ints)(const int16_t* values, const Windows& windows, int32_t* sums);
   // out[i] = the bits of pixels i, i + 1, i + 2 side by side, for i + 2 < count: three pixels of at
   // most 21 channels, one word each, take one word, or two if they have more than 32 bits
   void (*join_pixels)(const uint32_t* pixels, size_t count, uint32_t channels, uint32_t* out);

@@ -32,16 +32,17 @@ inline Ints Twos(Ints d, Ints ones, Ints e1) {
 
 class Counter {
  public:
-  void Add(Ints e) { ones_ += I(_mm512_popcnt_epi32(M(e))); }
+  void Add(Ints e) { minus_ -= I(_mm512_popcnt_epi32(M(e))); }
+  // A count is at most 32, one byte, so that a product of bytes doubles and subtracts it at once.
   void Add(Ints ones, Ints twos) {
-    ones_ += I(_mm512_popcnt_epi32(M(ones)));
-    twos_ += I(_mm512_popcnt_epi32(M(twos)));
+    Add(ones);
+    const __m512i count = _mm512_popcnt_epi32(M(twos));
+    minus_ = I(_mm512_dpbusd_epi32(M(minus_), count, _mm512_set1_epi32(0xfe)));  // -2, low byte
   }
-  Ints Minus() const { return -2 * twos_ - ones_; }
+  Ints Minus() const { return minus_; }
 
  private:
-  Ints ones_ = {};
-  Ints twos_ = {};
+  Ints minus_ = {};
 };
 
 }  // namespace

@@ -181,13 +181,13 @@ ShortThresholds Shorten(Ints thresholds) {
   return {Narrow(clamped), LessBits(most, thresholds)};
 }
 
-// Channels c to c + kLanes of every pixel; `bits`, unless null, at their place in its first word.
-template <bool relu>
+// Channels c to c + kLanes of every pixel; `bits` at their place in its first word.
+template <bool relu, bool with_bits>
 void ScaleVectors(const int32_t* sums, size_t stride, uint32_t pixels, const Scaling& s,
                   const int16_t* skip, int16_t* out, uint32_t c, uint8_t* bits) {
   const auto scale = Load<Words>(s.scales + c);
   const auto bias = Load<Words>(s.biases + c);
-  const ShortThresholds t = Shorten(bits == nullptr ? Ints{} : LoadInts(s.thresholds + c));
+  const ShortThresholds t = Shorten(with_bits ? LoadInts(s.thresholds + c) : Ints{});
   const auto shift = static_cast<int32_t>(s.shift);
   const auto doubled = static_cast<int32_t>(s.doubled);
   const size_t out_step = s.channels;
@@ -196,6 +196,7 @@ void ScaleVectors(const int32_t* sums, size_t stride, uint32_t pixels, const Sca
   if (skip_step != 0) skip += c % s.skip_channels;
   sums += c;
   out += c;
+#pragma GCC unroll 4
   for (uint32_t p = 0; p < pixels; ++p, sums += stride, out += out_step, skip += skip_step) {
     Ints x = Load<Ints>(sums);
     if (relu) {
@@ -206,10 +207,11 @@ void ScaleVectors(const int32_t* sums, size_t stride, uint32_t pixels, const Sca
     Shorts y = Narrow(reinterpret_cast<Ints>(scaled) >> shift);
     if (skip_step != 0) y += Load<Shorts>(skip);
     Store(out, y);
-    if (bits == nullptr) continue;
-    const uint32_t less = LessBits(y, t.less) | t.always;
-    __builtin_memcpy(bits, &less, kLanes / 8);
-    bits += bits_step;
+    if (with_bits) {
+      const uint32_t less = LessBits(y, t.less) | t.always;
+      __builtin_memcpy(bits, &less, kLanes / 8);
+      bits += bits_step;
+    }
   }
 }
 
@@ -217,16 +219,14 @@ void ToInts(const int32_t* sums, size_t stride, uint32_t pixels, const Scaling& 
             const int16_t* skip, int16_t* out, uint32_t* bits) {
   const bool by_vectors = s.skip_channels % kLanes == 0 || s.skip_channels == s.channels;
   const uint32_t vectors_end = by_vectors ? s.channels / kLanes * kLanes : 0;
-  const bool bits_on_the_way = kLanes % 8 == 0 && vectors_end == s.channels;
+  const bool bits_on_the_way = kLanes % 8 == 0 && vectors_end == s.channels && bits != nullptr;
+  const auto scale =
+      s.relu ? (bits_on_the_way ? ScaleVectors<true, true> : ScaleVectors<true, false>)
+             : (bits_on_the_way ? ScaleVectors<false, true> : ScaleVectors<false, false>);
   uint32_t c = 0;
   for (; c < vectors_end; c += kLanes) {
-    uint8_t* const at =
-        bits_on_the_way && bits != nullptr ? reinterpret_cast<uint8_t*>(bits) + c / 8 : nullptr;
-    if (s.relu) {
-      ScaleVectors<true>(sums, stride, pixels, s, skip, out, c, at);
-    } else {
-      ScaleVectors<false>(sums, stride, pixels, s, skip, out, c, at);
-    }
+    uint8_t* const at = bits_on_the_way ? reinterpret_cast<uint8_t*>(bits) + c / 8 : nullptr;
+    scale(sums, stride, pixels, s, skip, out, c, at);
   }
   for (uint32_t p = 0; p < pixels && c < s.channels; ++p) {
     for (uint32_t k = c; k < s.channels; ++k) {
@@ -244,7 +244,7 @@ void ToInts(const int32_t* sums, size_t stride, uint32_t pixels, const Scaling& 
 
 // ---- Maps
 
-void SumBits(const uint32_t* words, const Window& w, int32_t* sums) {
+void SumBitsOfOne(const uint32_t* words, const Windows& w, int32_t* sums) {
   const uint32_t step = (w.channels + 31) / 32;
   const auto pixels = static_cast<int32_t>(w.height * w.width);
   Ints lane = {};
@@ -262,7 +262,14 @@ void SumBits(const uint32_t* words, const Window& w, int32_t* sums) {
   }
 }
 
-void SumInts(const int16_t* values, const Window& w, int32_t* sums) {
+void SumBits(const uint32_t* words, const Windows& w, int32_t* sums) {
+  const size_t step = size_t{w.step} * ((w.channels + 31) / 32);
+  for (uint32_t i = 0; i < w.count; ++i, words += step, sums += RoundUp(w.channels, kFilterGroup)) {
+    SumBitsOfOne(words, w, sums);
+  }
+}
+
+void SumIntsOfOne(const int16_t* values, const Windows& w, int32_t* sums) {
   const uint32_t vectors_end = w.channels / kLanes * kLanes;
   for (uint32_t c = 0; c < vectors_end; c += kLanes) {
     Ints sum = {};
@@ -278,6 +285,14 @@ void SumInts(const int16_t* values, const Window& w, int32_t* sums) {
       const int16_t* const row = values + size_t{y} * w.line * w.channels + c;
       for (uint32_t x = 0; x < w.width; ++x) sums[c] += row[x * w.channels];
     }
+  }
+}
+
+void SumInts(const int16_t* values, const Windows& w, int32_t* sums) {
+  const size_t step = size_t{w.step} * w.channels;
+  for (uint32_t i = 0; i < w.count;
+       ++i, values += step, sums += RoundUp(w.channels, kFilterGroup)) {
+    SumIntsOfOne(values, w, sums);
   }
 }
 

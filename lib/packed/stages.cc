@@ -180,10 +180,10 @@ class StemStage : public Stage {
     auto* const sums = reinterpret_cast<int32_t*>(frame.sums.get());
     strips_.ForEach([&](size_t first, size_t count) {
       strips_.CopyLines(first, count, channels_, lines, [&](size_t row, int16_t* to) {
-        const uint8_t* const pixels = frame.image + row * means_.size();
-        for (size_t i = 0; i < means_.size(); ++i) {
-          to[i] = static_cast<int16_t>(pixels[i] - means_[i]);
-        }
+        const size_t values = means_.size();
+        const int16_t* const means = means_.data();
+        const uint8_t* const pixels = frame.image + row * values;
+        for (size_t i = 0; i < values; ++i) to[i] = static_cast<int16_t>(pixels[i] - means[i]);
       });
       Patches patches = {{}, strips_.stride * channels_ * sizeof(int16_t), width_};
       patches.line_step = strips_.stride * line_ * sizeof(int16_t);
@@ -395,31 +395,33 @@ class SumStage : public Stage {
         in_shape_(site.layer.in),
         out_shape_(site.layer.out),
         bits_(site.layer.takes == Values::kBits),
-        window_{height, width, in_shape_.width, in_shape_.channels},
+        windows_{height, width, in_shape_.width, in_shape_.channels, out_shape_.width, stride},
+        sums_stride_(RoundUp(in_shape_.channels, kFilterGroup)),
         stride_(stride),
         shift_(shift),
         in_(site.in),
         out_(site.out) {}
 
   Scratch scratch() const override {
-    return {0, 0, 0, RoundUp(in_shape_.channels, kFilterGroup) * sizeof(int32_t)};
+    return {0, 0, 0, out_shape_.width * sums_stride_ * sizeof(int32_t)};
   }
 
   void Run(const Frame& frame) const override {
-    auto* const sums = reinterpret_cast<int32_t*>(frame.sums.get());
     Value* out = At<Value>(frame, out_);
-    const int32_t half = 1 << shift_ >> 1;
+    const uint32_t shift = shift_;  // and not through `this`, which the compiler thinks may change
+    const int32_t half = 1 << shift >> 1;
+    const size_t channels = in_shape_.channels;
     for (size_t y = 0; y < out_shape_.height; ++y) {
-      for (size_t x = 0; x < out_shape_.width; ++x, out += in_shape_.channels) {
-        const size_t pixel = (y * in_shape_.width + x) * stride_;
-        if (bits_) {
-          const size_t words = Words(in_shape_.channels);
-          k_.sum_bits(At<uint32_t>(frame, in_) + pixel * words, window_, sums);
-        } else {
-          k_.sum_ints(At<int16_t>(frame, in_) + pixel * in_shape_.channels, window_, sums);
-        }
-        for (size_t c = 0; c < in_shape_.channels; ++c) {
-          out[c] = static_cast<Value>((sums[c] + half) >> shift_);
+      const size_t pixel = y * stride_ * in_shape_.width;
+      auto* sums = reinterpret_cast<int32_t*>(frame.sums.get());
+      if (bits_) {
+        k_.sum_bits(At<uint32_t>(frame, in_) + pixel * Words(in_shape_.channels), windows_, sums);
+      } else {
+        k_.sum_ints(At<int16_t>(frame, in_) + pixel * channels, windows_, sums);
+      }
+      for (size_t x = 0; x < out_shape_.width; ++x, out += channels, sums += sums_stride_) {
+        for (size_t c = 0; c < channels; ++c) {
+          out[c] = static_cast<Value>((sums[c] + half) >> shift);
         }
       }
     }
@@ -430,7 +432,8 @@ class SumStage : public Stage {
   Shape in_shape_;
   Shape out_shape_;
   bool bits_;
-  Window window_;
+  Windows windows_;  // of a row of the output
+  size_t sums_stride_;
   uint32_t stride_;
   uint32_t shift_;
   size_t in_;

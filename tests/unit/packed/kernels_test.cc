@@ -301,30 +301,35 @@ TEST_P(KernelsOf, BitsOfScaledSumsKnowTheEndsOfSixteenBits) {
   }
 }
 
-TEST_P(KernelsOf, SumsChannelsOverAWindow) {
-  constexpr uint32_t kLine = 7;
+TEST_P(KernelsOf, SumsChannelsOverWindows) {
+  constexpr uint32_t kLine = 9;
+  constexpr uint32_t kCount = 2;
+  constexpr uint32_t kStep = 2;
   for (const uint32_t channels : {1U, 16U, 33U, 64U}) {
     for (const auto& [height, width] : {std::pair{1U, 1U}, {3U, 2U}, {4U, 7U}}) {
-      const Window window = {height, width, kLine, channels};
+      const Windows windows = {height, width, kLine, channels, kCount, kStep};
       const size_t words = (channels + 31) / 32;
       const auto bits = RandomWords(height * kLine * words);
       std::vector<int16_t> values(size_t{height} * kLine * channels);
       for (int16_t& v : values) v = static_cast<int16_t>(random_());
-      std::vector<int32_t> of_bits(words * 32);
-      std::vector<int32_t> of_ints(words * 32);
-      k_->sum_bits(bits.data(), window, of_bits.data());
-      k_->sum_ints(values.data(), window, of_ints.data());
-      for (size_t c = 0; c < channels; ++c) {
+      std::vector<int32_t> of_bits(kCount * words * 32);
+      std::vector<int32_t> of_ints(kCount * words * 32);
+      k_->sum_bits(bits.data(), windows, of_bits.data());
+      k_->sum_ints(values.data(), windows, of_ints.data());
+      for (size_t i = 0; i < kCount * channels; ++i) {
+        const size_t window = i / channels;
+        const size_t c = i % channels;
         int32_t sum_of_bits = 0;
         int32_t sum_of_ints = 0;
         for (size_t y = 0; y < height; ++y) {
-          for (size_t p = y * kLine; p < y * kLine + width; ++p) {
+          const size_t first = y * kLine + window * kStep;
+          for (size_t p = first; p < first + width; ++p) {
             sum_of_bits += (bits[p * words + c / 32] >> (c % 32) & 1) != 0 ? -1 : 1;
             sum_of_ints += values[p * channels + c];
           }
         }
-        EXPECT_EQ(of_bits[c], sum_of_bits) << channels << " " << c;
-        EXPECT_EQ(of_ints[c], sum_of_ints) << channels << " " << c;
+        EXPECT_EQ(of_bits[window * words * 32 + c], sum_of_bits) << channels << " " << c;
+        EXPECT_EQ(of_ints[window * words * 32 + c], sum_of_ints) << channels << " " << c;
       }
     }
   }
