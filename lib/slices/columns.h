@@ -20,6 +20,7 @@ struct Vocabulary {
   std::vector<std::string> attributes;
   std::vector<std::string> meta;
   std::vector<std::string> numbers;  // those in `meta` that are a number in one row at least
+  std::map<std::string, std::vector<std::string>> texts;  // what tags, camera and session are
 };
 
 struct NumberColumn {

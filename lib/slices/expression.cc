@@ -454,6 +454,14 @@ bool Expression::UsesPrediction() const {
   });
 }
 
+constexpr size_t kMostWords = 1000;  // of a field that has so many, none is the usual one
+
+// Values that differ in digits alone, like names of cameras, are not mistyped.
+static std::string WithoutDigits(std::string text) {
+  std::erase_if(text, IsDigit);
+  return text;
+}
+
 Status Expression::Check(const Vocabulary& vocabulary) const {
   const auto check = [](const Origin& at, const char* what, const std::string& name,
                         const std::vector<std::string>& known) {
@@ -461,9 +469,23 @@ Status Expression::Check(const Vocabulary& vocabulary) const {
     return Invalid(
         at, std::string("no sample has the ") + what + " '" + name + "'" + Suggest(name, known));
   };
+  const auto is_value = [&](const Node& node) {
+    const auto known = vocabulary.texts.find(node.name);
+    for (const std::string& text : node.texts) {
+      if (known == vocabulary.texts.end() || known->second.size() > kMostWords) break;
+      const auto& words = known->second;
+      if (std::find(words.begin(), words.end(), text) != words.end()) continue;
+      const std::string near = Nearest(text, words);
+      if (near.empty() || WithoutDigits(near) == WithoutDigits(text)) continue;  // "door2"
+      return Invalid(node.origin,
+                     "no sample has '" + text + "' there; did you mean '" + near + "'?");
+    }
+    return Status();
+  };
   for (const Node& node : nodes_) {
     if (node.kind < Kind::kHasTag) continue;
     const Origin& at = node.origin;
+    if (node.source == Source::kTag || node.source == Source::kMeta) BF_TRY(is_value(node));
     switch (node.source) {
       case Source::kTag:
         BF_TRY(check(at, "tag", node.name, vocabulary.tags));

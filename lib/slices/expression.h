@@ -74,7 +74,9 @@ class Expression {
   static Result<Expression> Parse(const std::string& text, const Origin& origin = {});
 
   // OK if every name that the expression uses exists: a slice over a misspelt tag would be empty,
-  // and its negation everything.
+  // and its negation everything. A value that no sample has may come to be had: it is refused only
+  // where it looks like a misspelt one, which is a little different from one that is there, and not
+  // in its digits alone.
   // Errors: kInvalidArgument SLICE_INVALID, with the name's position and a suggestion.
   Status Check(const Vocabulary& vocabulary) const;
 

@@ -285,6 +285,8 @@ TEST(Columns, NameWhatTheirRowsHaveAndNothingElse) {
   EXPECT_THAT(names.attributes, ElementsAre("rank"));
   EXPECT_THAT(names.meta, ElementsAre("camera", "distance_m", "pose", "position", "session"));
   EXPECT_THAT(names.numbers, ElementsAre("distance_m", "position"));
+  EXPECT_THAT(names.texts.at("pose"), ElementsAre("back"));
+  EXPECT_FALSE(names.texts.contains("elsewhere"));
 }
 
 }  // namespace

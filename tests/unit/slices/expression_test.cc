@@ -209,7 +209,8 @@ TEST(Expression, ChecksEachNameAgainstWhatTheDataSetHas) {
                               .tags = {"distance_m", "motion"},
                               .attributes = {"box_height_px"},
                               .meta = {"camera", "distance_m", "motion"},
-                              .numbers = {"distance_m"}};
+                              .numbers = {"distance_m"},
+                              .texts = {{"motion", {"away", "sideways"}}, {"camera", {"door1"}}}};
   const auto check = [&](const std::string& text) {
     return Expression::Parse(text)->Check(vocabulary).message();
   };
@@ -226,6 +227,12 @@ TEST(Expression, ChecksEachNameAgainstWhatTheDataSetHas) {
             "1:1: no sample has the capture fact 'site'; known: camera, distance_m, motion");
   EXPECT_EQ(check("meta.distanc_m > 7"),
             "1:1: no sample has the capture fact 'distanc_m'; did you mean 'distance_m'?");
+  EXPECT_EQ(check("label == 'person' && !(tag.motion in ['away', 'sidewys'])"),
+            "1:24: no sample has 'sidewys' there; did you mean 'sideways'?");
+  EXPECT_EQ(check("meta.camera != 'dor1'"),
+            "1:1: no sample has 'dor1' there; did you mean 'door1'?");
+  EXPECT_EQ(check("tag.motion == 'toward'"), "") << "nothing is like it: one may come";
+  EXPECT_EQ(check("meta.camera == 'door2'"), "") << "another door";
   EXPECT_EQ(check("meta.motion > 7"),
             "1:1: no sample has the numeric capture fact 'motion'; known: distance_m");
 }
