@@ -57,10 +57,11 @@ TEST(Bounds, AgreeWithScipy) {
   EXPECT_NEAR(UpperBound({10000, 9540}, 0.05), 0.957397453367, 1e-11);
 }
 
-// The examples of R. G. Newcombe, "Two-sided confidence intervals for the single proportion:
-// comparison of seven methods", Statistics in Medicine 17 (1998) 857-872, at 95 %, two-sided.
-// Quoted from memory, not held against the paper: the independent oracle is SciPy (scipy_test.cc).
-TEST(Bounds, AreThoseQuotedOfNewcombesExamples) {
+// Published tables, at 95 %, two-sided, to the digits that they print. Table I, method 5, of R. G.
+// Newcombe, "Two-sided confidence intervals for the single proportion: comparison of seven
+// methods", Statistics in Medicine 17 (1998) 857-872, as other projects' tests quote it; and W. J.
+// Conover, "Practical Nonparametric Statistics" (1999), as influentialpoints.com quotes it.
+TEST(Bounds, AreThoseOfPublishedTables) {
   struct Row {
     int64_t successes, n;
     double lower, upper;
@@ -70,6 +71,8 @@ TEST(Bounds, AreThoseQuotedOfNewcombesExamples) {
     EXPECT_NEAR(LowerBound({row.n, row.successes}, 0.025), row.lower, 5e-5);
     EXPECT_NEAR(UpperBound({row.n, row.successes}, 0.025), row.upper, 5e-5);
   }
+  EXPECT_NEAR(LowerBound({25, 5}, 0.025), 0.068, 5e-4);
+  EXPECT_NEAR(UpperBound({25, 5}, 0.025), 0.407, 5e-4);
 }
 
 TEST(Bounds, AreWhereTheBinomialTailIsAlpha) {
