@@ -10,6 +10,8 @@
 namespace bitfoundry::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 // Calls add(chunk) for what comes, at most `limit` bytes. An empty digest asks for the bundle.
 template <typename Add>
 Status Read(v1::Evaluator::Stub& stub, int64_t verdict, const std::string& digest, uint64_t limit,
@@ -48,7 +50,7 @@ Result<std::string> ReadBundle(v1::Evaluator::Stub& stub, const v1::Verdict& ver
   return bundle;
 }
 
-Status WriteWhole(const std::filesystem::path& path, const std::string& bytes) {
+Status WriteWhole(const fs::path& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary);
   file << bytes;
   file.close();
@@ -58,13 +60,12 @@ Status WriteWhole(const std::filesystem::path& path, const std::string& bytes) {
 
 }  // namespace
 
-Status SaveBundle(v1::Evaluator::Stub& stub, const v1::Verdict& verdict,
-                  const std::filesystem::path& file) {
+Status SaveBundle(v1::Evaluator::Stub& stub, const v1::Verdict& verdict, const fs::path& file) {
   return WriteWhole(file, BF_TRY(ReadBundle(stub, verdict)));
 }
 
 Status ExportVerdict(v1::Evaluator::Stub& stub, const v1::Verdict& verdict,
-                     const std::filesystem::path& folder) {
+                     const fs::path& folder) {
   const std::string bundle = BF_TRY(ReadBundle(stub, verdict));
   const auto store = BF_TRY(blobs::Store::Open(folder / "blobs"));
   for (const proof::Exhibit& exhibit : BF_TRY(proof::OpenUnchecked(bundle)).exhibits) {
@@ -74,6 +75,10 @@ Status ExportVerdict(v1::Evaluator::Stub& stub, const v1::Verdict& verdict,
              [&](const std::string& chunk) { return writer.Add(chunk); });
     if (!came.ok()) return came.In(exhibit.name);
     BF_TRY(CheckDigest(exhibit.name, BF_TRY(writer.Finish()), exhibit.sha256));
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(folder / "blobs")) {
+    if (!entry.is_regular_file()) continue;  // made to be given away: others may read it
+    fs::permissions(entry, fs::perms::group_read | fs::perms::others_read, fs::perm_options::add);
   }
   return WriteWhole(folder / proof::kBundleName, bundle);
 }

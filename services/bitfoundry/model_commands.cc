@@ -362,6 +362,7 @@ images::Image SideBySide(const images::Image& input, const saliency::Heatmap& ma
 }
 
 Result<int> RunModel(const Shell& shell, const RunOptions& options) {
+  BF_TRY(CheckWritable(options.explain));
   const packed::Network network = BF_TRY(Load(options.file.model));
   const images::Image image =
       BF_TRY(images::Decode(BF_TRY(ReadFile(options.file.image, kMaxImageBytes))));
@@ -383,9 +384,7 @@ Result<int> RunModel(const Shell& shell, const RunOptions& options) {
                       {"logits", std::vector<int32_t>(logits.begin(), logits.end())}};
   if (!options.explain.empty()) {
     const Explained why = BF_TRY(Explain(network, input, winner, options.method));
-    const fs::path path = options.explain;
-    BF_TRY(WriteFiles(shell, path.parent_path(),
-                      {{path.filename(), images::EncodePng(SideBySide(input, why.map))}}));
+    BF_TRY(WriteFile(options.explain, images::EncodePng(SideBySide(input, why.map))));
     all["explained"] = {{"by", why.by}, {"file", options.explain}};
     if (why.agreement) all["explained"]["rank_correlation_with_occlusion"] = *why.agreement;
     if (!shell.json) std::printf("what speaks for %s, by %s", name.c_str(), why.by.c_str());

@@ -77,14 +77,14 @@ TEST_F(Here, AnAnswerIsExplainedByAPicture) {
   std::set<std::string> pictures;
   for (const char* method : {"occlusion", "rise", "gradient"}) {
     const auto done = Bitfoundry(
-        {"run", "model.bnn", "shot.png", "--explain", "out/why.png", "--method", method, "--json"});
+        {"run", "model.bnn", "shot.png", "--explain", "why.png", "--method", method, "--json"});
     ASSERT_EQ(done.exit_code, 0) << done.output;
     const auto answer = nlohmann::json::parse(done.output);
-    const auto picture = images::Decode(Read("out/why.png"));
+    const auto picture = images::Decode(Read("why.png"));
     ASSERT_TRUE(picture.ok());
     EXPECT_EQ(picture->height, 18 * 17);  // 320 / 18 times the input's side
     EXPECT_EQ(picture->width, 2 * 14 * 17 + 16);
-    pictures.insert(Read("out/why.png"));
+    pictures.insert(Read("why.png"));
     const bool surrogate = answer["explained"]["by"] == "the gradient of a surrogate";
     EXPECT_EQ(surrogate, std::string(method) == "gradient");
     EXPECT_EQ(answer["explained"].contains("rank_correlation_with_occlusion"), surrogate);
