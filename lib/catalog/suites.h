@@ -1,6 +1,7 @@
 // Suites of data unit tests: their texts, named by digest. What they mean: lib/verdicts.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/status.h"
@@ -15,6 +16,8 @@ struct Suite {
   std::string digest;  // of yaml
   std::string name;    // the file's, for people
   std::string yaml;
+  std::string title;    // what it calls itself, in all its versions
+  int64_t version = 0;
 };
 
 class Suites {

@@ -43,8 +43,11 @@ constexpr char kSelect[] = R"sql(
 
 constexpr char kShipped[] = R"sql(
   SELECT v.artefact
-    FROM verdicts AS v JOIN artefacts ON artefacts.digest = v.artefact
-   WHERE artefacts.project_id = $1 AND v.artefact <> $2 AND v.outcome = 'pass'
+    FROM verdicts AS v
+    JOIN artefacts ON artefacts.digest = v.artefact
+    JOIN suites ON suites.digest = v.suite
+   WHERE artefacts.project_id = $1 AND suites.title = $2 AND v.artefact <> $3
+     AND v.outcome = 'pass'
    ORDER BY v.id DESC LIMIT 1
 )sql";
 
@@ -74,12 +77,14 @@ constexpr char kBest[] = R"sql(
 )sql";
 
 constexpr char kSuitesOf[] = R"sql(
-  SELECT v.suite, (array_agg(v.snapshot ORDER BY v.id DESC))[1] AS snapshot
+  SELECT v.suite, (array_agg(v.snapshot ORDER BY v.id DESC))[1] AS snapshot, suites.name,
+         suites.title, suites.version
     FROM verdicts AS v
+    JOIN suites ON suites.digest = v.suite
     LEFT JOIN artefacts ON artefacts.digest = v.artefact
     LEFT JOIN remote_models ON remote_models.digest = v.remote_model
    WHERE coalesce(artefacts.project_id, remote_models.project_id) = $1
-   GROUP BY v.suite ORDER BY max(v.id) DESC LIMIT $2
+   GROUP BY v.suite, suites.digest ORDER BY max(v.id) DESC LIMIT $2
 )sql";
 
 constexpr char kWhereIds[] =
@@ -88,7 +93,7 @@ constexpr char kWhereId[] = "WHERE v.id = $1";
 constexpr char kWhereNewest[] = R"sql(
    WHERE (v.artefact = $1 OR v.remote_model = $1)
      AND ($2 = '' OR v.suite = $2) AND ($3 = '' OR v.snapshot = $3)
-     AND ($4 = '' OR v.baseline = $4)
+     AND ($4::text IS NULL OR coalesce(v.baseline, '') = $4)
    ORDER BY v.id DESC LIMIT 1
 )sql";
 constexpr char kWhereListed[] = R"sql(
@@ -208,8 +213,9 @@ Result<std::optional<int64_t>> Verdicts::Add(const v1::Verdict& verdict) {
   return std::optional<int64_t>(id);
 }
 
-Result<std::string> Verdicts::Shipped(int64_t project_id, const std::string& except) {
-  const pqxx::result found = tx_.work.exec_params(kShipped, project_id, except);
+Result<std::string> Verdicts::Shipped(int64_t project_id, const std::string& suite_title,
+                                      const std::string& except) {
+  const pqxx::result found = tx_.work.exec_params(kShipped, project_id, suite_title, except);
   return found.empty() ? std::string() : std::string(found[0][0].c_str());
 }
 
@@ -242,7 +248,11 @@ Result<Verdicts::Best> Verdicts::BestOf(int64_t project_id, const Wish& wish, in
 Result<std::vector<Verdicts::Used>> Verdicts::SuitesOf(int64_t project_id, int limit) {
   std::vector<Used> suites;
   for (const pqxx::row& row : tx_.work.exec_params(kSuitesOf, project_id, limit)) {
-    suites.push_back({row["suite"].c_str(), row["snapshot"].c_str()});
+    suites.push_back({.suite = row["suite"].c_str(),
+                      .snapshot = row["snapshot"].c_str(),
+                      .name = row["name"].c_str(),
+                      .title = row["title"].c_str(),
+                      .version = row["version"].as<int64_t>()});
   }
   return suites;
 }
@@ -250,7 +260,7 @@ Result<std::vector<Verdicts::Used>> Verdicts::SuitesOf(int64_t project_id, int l
 Result<std::optional<v1::Verdict>> Verdicts::Newest(const std::string& model,
                                                     const std::string& suite,
                                                     const std::string& snapshot,
-                                                    const std::string& baseline) {
+                                                    const std::optional<std::string>& baseline) {
   auto found = FromRows(tx_, tx_.work.exec_params(std::string(kSelect) + kWhereNewest, model, suite,
                                                   snapshot, baseline));
   if (found.empty()) return std::optional<v1::Verdict>();

@@ -29,15 +29,16 @@ class Verdicts {
   // Errors: kNotFound, VERDICT_NOT_FOUND.
   Result<v1::Verdict> Get(int64_t id);
 
-  // The newest of an artefact or a remote model, if there is one. Empty `suite`, `snapshot` or
-  // `baseline`: any.
+  // The newest of an artefact or a remote model, if there is one. Empty `suite` or `snapshot`, no
+  // `baseline`: any. An empty baseline: held against nothing.
   Result<std::optional<v1::Verdict>> Newest(const std::string& model, const std::string& suite,
                                             const std::string& snapshot,
-                                            const std::string& baseline = "");
+                                            const std::optional<std::string>& baseline = {});
 
-  // The artefact of a project that was released last, "" if none was: a verdict that passes is a
-  // release. Another one than `except`.
-  Result<std::string> Shipped(int64_t project_id, const std::string& except);
+  // The artefact of a project that was released last, "" if none was: a verdict that passes, by any
+  // version of the suite of this title, is a release. Another one than `except`.
+  Result<std::string> Shipped(int64_t project_id, const std::string& suite_title,
+                              const std::string& except);
 
   // How many models other than `except` were judged on the rows of this digest.
   Result<int32_t> CountJudged(const std::string& rows_digest, const std::string& except);
@@ -61,6 +62,9 @@ class Verdicts {
   struct Used {
     std::string suite;
     std::string snapshot;  // of its newest verdict
+    std::string name;      // as in catalog::Suite
+    std::string title;
+    int64_t version = 0;
   };
   Result<std::vector<Used>> SuitesOf(int64_t project_id, int limit);
 

@@ -29,7 +29,8 @@ JobSpec EvaluateJob(const v1::EvaluateJob& job) {
   return {.kind = kind,
           .payload_json = ToJson(job),
           .unique_key = kind + ":" + job.artefact() + job.remote_model() + ":" + job.suite() + ":" +
-                        job.snapshot() + (job.baseline().empty() ? "" : ":" + job.baseline())};
+                        job.snapshot() + (job.baseline().empty() ? "" : ":" + job.baseline()) +
+                        (job.first_release() ? ":first_release" : "")};
 }
 
 }  // namespace bitfoundry::jobs

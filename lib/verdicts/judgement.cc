@@ -227,7 +227,9 @@ void Judgement::Need(std::optional<int64_t> needed, const std::string& of_what) 
     return;
   }
   result().set_labels_needed(static_cast<int32_t>(*needed));
-  result().set_reason("at the observed rate, " + std::to_string(*needed) + " more " + of_what +
+  std::string what = of_what;
+  if (*needed == 1 && what.starts_with("samples")) what.erase(6, 1);  // "1 more sample"
+  result().set_reason("at the observed rate, " + std::to_string(*needed) + " more " + what +
                       " would settle it");
 }
 
@@ -258,10 +260,7 @@ double Judgement::LabelError() const {
 
 // False, and refused, if the labels' own error forbids the limit.
 bool Judgement::CheckCeiling() {
-  const bool more_is_better = test_.metric == Metric::kAccuracy ||
-                              test_.metric == Metric::kRecall || test_.metric == Metric::kPrecision;
   if (test_.metric == Metric::kFlipRate) return true;  // is not held against labels
-  if (more_is_better != (test_.side == stats::Side::kAtLeast)) return true;  // asks for a bad model
   const double error = LabelError();
   const double ceiling = stats::Ceiling(test_.side, error);
   result().set_ceiling(ceiling);
@@ -325,8 +324,8 @@ void Judgement::RunRegression() {
   if (!evidence_.has_baseline) {
     if (!test_.first_release) {
       return Refuse(
-          "nothing was shipped yet to be held against: name a baseline, or say "
-          "first_release: true");
+          "nothing was shipped yet by a suite of this name to be held against: name a baseline, "
+          "or say first_release: true");
     }
     SetSure(true);
     result().set_reason("first release: there is nothing to be held against");

@@ -239,6 +239,13 @@ Status Reader::ReadLimit(const YAML::Node& node, DataTest& test) const {
     return Invalid(node, "test '" + test.id + "' needs one of at_least and at_most");
   }
   const char* key = at_least ? "at_least" : "at_most";
+  const bool high = test.metric == Metric::kAccuracy || test.metric == Metric::kRecall ||
+                    test.metric == Metric::kPrecision || test.metric == Metric::kSaliencyInBox;
+  if (high != at_least) {
+    return Invalid(node, "a model is the better, the " + std::string(high ? "higher" : "lower") +
+                             " its " + ToString(test.metric) + ": write " +
+                             (high ? "at_least" : "at_most") + " for " + key);
+  }
   test.side = at_least ? stats::Side::kAtLeast : stats::Side::kAtMost;
   test.limit = BF_TRY(Number(node, key, 0, 1));
   if (test.limit == 0 || test.limit == 1) {

@@ -12,14 +12,16 @@ namespace {
 
 std::string Short(const std::string& digest) { return digest.substr(0, 12); }
 
+constexpr char kWaived[] = " (waived)";
+
 std::string Name(v1::Outcome outcome) {
   return outcome == v1::OUTCOME_UNSPECIFIED ? "not judged" : v1::Outcome_Name(outcome);
 }
 
 std::string CellOf(const v1::TestResult& test) {
   if (test.test_id().empty()) return "-";
-  const std::string waived = test.waived_by().empty() ? "" : " (waived)";
-  return Name(test.outcome()) + " " + verdicts::Measured(test) + waived;
+  return Name(test.outcome()) + " " + verdicts::Measured(test) +
+         (test.waived_by().empty() ? "" : kWaived);
 }
 
 // What a row asks, by the first model that was asked.
@@ -68,8 +70,9 @@ Rows History(const v1::Board& board) {
     std::vector<std::string> row = {test.test_id(), test.slice()};
     row.resize(2 + static_cast<size_t>(board.versions_size()), "-");
     for (const v1::BoardPoint& point : test.history()) {
-      row[2 + static_cast<size_t>(point.version())] =
-          (point.comparable() ? "" : "~ ") + Name(point.outcome()) + " " + point.shown();
+      row[2 + static_cast<size_t>(point.version())] = (point.comparable() ? "" : "~ ") +
+                                                      Name(point.outcome()) + " " + point.shown() +
+                                                      (point.waived() ? kWaived : "");
     }
     rows.push_back(row);
   }

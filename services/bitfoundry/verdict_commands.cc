@@ -152,8 +152,7 @@ Result<int> ShowVerdict(const Shell& shell, const VerdictOptions& options) {
   request.set_artefact(options.model);
   request.set_suite(options.suite);
   request.set_snapshot(options.snapshot);
-  request.set_baseline(options.baseline);
-  request.set_baseline(options.baseline);
+  if (!options.baseline.empty()) request.set_baseline(options.baseline);
   const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
   const v1::Verdict verdict =
       BF_TRY(Await(*stub, request, std::chrono::seconds(options.timeout_seconds)));
@@ -198,7 +197,8 @@ void AddVerdictCommands(CLI::App& app, Shell& shell) {
       ->check(CLI::IsMember({"classifier", "detector"}));
   command->add_option("--project", evaluate->project, "Of such a model: whose newest snapshot");
   command->add_option("--baseline", evaluate->baseline,
-                      "Artefact that it is held against; else what passed last, if the suite asks");
+                      "Artefact that it is held against; else what is shipped, if the suite asks:\n"
+                      "what passed last by a suite of the same name");
   command->add_option("--suite", evaluate->suite_file, "YAML file, docs/verdicts.md")->required();
 
   const auto verdict = std::make_shared<VerdictOptions>();

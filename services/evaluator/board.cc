@@ -8,7 +8,6 @@
 #include "catalog/projects.h"
 #include "catalog/suites.h"
 #include "catalog/verdicts.h"
-#include "verdicts/suite.h"
 #include "verdicts/words.h"
 
 namespace bitfoundry::evaluator {
@@ -90,20 +89,12 @@ Status Maker::ChooseSuite() {
                 ": `bitfoundry evaluate` judges one"};
   }
   board_.set_snapshot(request_.snapshot().empty() ? chosen->snapshot : request_.snapshot());
-  std::map<std::string, std::pair<std::string, int64_t>> names;
-  for (const Verdicts::Used& u : used) {
-    const auto suite = BF_TRY(catalog::Suites(tx_).Get(u.suite));
-    const auto parsed = verdicts::ParseSuite(suite.yaml, suite.name);  // what was one may be none
-    names[u.suite] =
-        parsed.ok() ? std::pair(parsed->name, parsed->version) : std::pair(suite.name, int64_t{0});
-    if (u.suite == chosen->suite) board_.mutable_suite()->set_name(suite.name);
-  }
-  const auto& [title, version] = names.at(chosen->suite);
   board_.mutable_suite()->set_digest(chosen->suite);
-  board_.set_suite_title(title);
-  board_.set_suite_version(static_cast<int32_t>(version));
-  for (const auto& [digest, name] : names) {
-    if (name.first == title) versions_[digest] = name.second;
+  board_.mutable_suite()->set_name(chosen->name);
+  board_.set_suite_title(chosen->title);
+  board_.set_suite_version(static_cast<int32_t>(chosen->version));
+  for (const Verdicts::Used& u : used) {
+    if (u.title == chosen->title) versions_[u.suite] = u.version;
   }
   return {};
 }
@@ -136,7 +127,8 @@ Status Maker::ChooseModels() {
   }
   for (const v1::Verdict& verdict : judged.verdicts) judged_[DigestOf(verdict)] = verdict;
   const std::string candidate = BF_TRY(Candidate(judged));
-  const std::string shipped = BF_TRY(Verdicts(tx_).Shipped(project_id_, candidate));
+  const std::string shipped =
+      BF_TRY(Verdicts(tx_).Shipped(project_id_, board_.suite_title(), candidate));
   BF_TRY(AddModel(candidate, BoardModel::CANDIDATE));
   BF_TRY(AddModel(shipped, BoardModel::SHIPPED));
   if (judged_.contains(candidate)) baseline_ = judged_[candidate].baseline();
@@ -217,6 +209,7 @@ v1::BoardPoint Maker::Point(const v1::Verdict& verdict, const v1::TestResult& te
   point.set_bound(test.bound());
   point.set_n(test.n());
   point.set_shown(verdicts::Measured(test));
+  point.set_waived(!test.waived_by().empty());
   return point;
 }
 

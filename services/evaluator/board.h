@@ -12,9 +12,10 @@ struct Tx;
 
 namespace bitfoundry::evaluator {
 
-// Columns: the candidate, what is shipped, what it was held against, remote models, then earlier
-// artefacts, the newest first, as far as there is room. History: for each artefact its verdict by
-// this very suite and snapshot, else its newest by a suite of the same name.
+// Columns: the candidate, what is shipped by a suite of the same title, what it was held against,
+// remote models, then earlier artefacts, the newest first, as far as there is room. History: for
+// each artefact its verdict by this very suite and snapshot, else its newest by a suite of the same
+// name.
 //
 // Errors:
 //   kNotFound           no such project, suite or artefact; VERDICT_NOT_FOUND: nobody was judged so

@@ -23,13 +23,14 @@ constexpr int64_t kMaxWaiting = 1000;
 constexpr uint64_t kMaxRowsBytes = uint64_t{1} << 30;
 constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
 
-jobs::JobSpec JobOf(const v1::Evaluation& evaluation) {
+jobs::JobSpec JobOf(const v1::Evaluation& evaluation, bool first_release) {
   v1::EvaluateJob job;
   job.set_artefact(evaluation.artefact());
   job.set_suite(evaluation.suite());
   job.set_snapshot(evaluation.snapshot());
   job.set_baseline(evaluation.baseline());
   job.set_remote_model(evaluation.remote_model());
+  job.set_first_release(first_release);
   return jobs::EvaluateJob(job);
 }
 
@@ -61,9 +62,10 @@ Result<v1::Suite> Desk::KeepSuite(const v1::CreateSuiteRequest& request) {
   v1::Suite kept;
   kept.set_name(request.suite_name().empty() ? "suite.yaml" : request.suite_name());
   kept.set_digest(Sha256(request.suite_yaml()));
-  BF_TRY(verdicts::ParseSuite(request.suite_yaml(), kept.name()));
+  const auto suite = BF_TRY(verdicts::ParseSuite(request.suite_yaml(), kept.name()));
   BF_TRY(database_.Transact([&](db::Tx& tx) {
-    return catalog::Suites(tx).Add({kept.digest(), kept.name(), request.suite_yaml()});
+    return catalog::Suites(tx).Add(
+        {kept.digest(), kept.name(), request.suite_yaml(), suite.name, suite.version});
   }));
   return kept;
 }
@@ -139,9 +141,15 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
       const auto known = BF_TRY(catalog::RemoteModels(tx).Add(project.id, remote));
       evaluation.set_remote_model(known.digest());
     }
-    BF_TRY(catalog::Suites(tx).Add({evaluation.suite(), file, request.suite_yaml()}));
+    BF_TRY(catalog::Suites(tx).Add(
+        {evaluation.suite(), file, request.suite_yaml(), suite.name, suite.version}));
+    if (suite.NeedsBaseline() && evaluation.baseline().empty()) {
+      const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(evaluation.snapshot()));
+      evaluation.set_baseline(BF_TRY(
+          catalog::Verdicts(tx).Shipped(snapshot.project_id, suite.name, evaluation.artefact())));
+    }
     jobs::Queue queue(tx);
-    job = JobOf(evaluation);
+    job = JobOf(evaluation, suite.NeedsBaseline() && evaluation.baseline().empty());
     BF_TRY(queue.CheckRoom(job.kind, kMaxWaiting));
     return queue.Enqueue(job).status();
   }));
@@ -157,13 +165,17 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
     if (!request.baseline().empty()) {
       asked.set_baseline(BF_TRY(catalog::Artefacts(tx).Get(request.baseline())).digest);
     }
+    std::optional<std::string> baseline;
+    if (request.has_baseline()) baseline = asked.baseline();
     const std::string model = asked.artefact() + asked.remote_model();  // one of the two
     // Before the verdict: of an evaluation that was done by now, it is there.
-    const auto job = jobs::Queue(tx).State(JobOf(asked).unique_key);
+    jobs::Queue queue(tx);
+    auto job = queue.State(JobOf(asked, /*first_release=*/baseline == "").unique_key);
+    if (!job.ok()) job = queue.State(JobOf(asked, /*first_release=*/false).unique_key);
 
     v1::GetVerdictResponse response;
-    auto verdict = BF_TRY(
-        catalog::Verdicts(tx).Newest(model, request.suite(), request.snapshot(), asked.baseline()));
+    auto verdict =
+        BF_TRY(catalog::Verdicts(tx).Newest(model, request.suite(), request.snapshot(), baseline));
     if (verdict) {
       response.set_state(v1::GetVerdictResponse::DONE);
       *response.mutable_verdict() = *std::move(verdict);

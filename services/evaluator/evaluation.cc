@@ -30,9 +30,10 @@ Result<EvaluateHandler::Case> EvaluateHandler::Read(const jobs::Lease& lease) co
     names.suite_name = suite.name;
     yaml = suite.yaml;
     const auto parsed = BF_TRY(verdicts::ParseSuite(yaml, suite.name));
-    if (names.baseline.empty() && parsed.NeedsBaseline()) {
+    if (names.baseline.empty() && !job.first_release() && parsed.NeedsBaseline()) {
       const auto snapshot = BF_TRY(catalog::Snapshots(tx).Get(job.snapshot()));
-      names.baseline = BF_TRY(catalog::Verdicts(tx).Shipped(snapshot.project_id, names.artefact));
+      names.baseline =
+          BF_TRY(catalog::Verdicts(tx).Shipped(snapshot.project_id, parsed.name, names.artefact));
     }
     if (is_remote) read.remote = BF_TRY(catalog::RemoteModels(tx).Get(job.remote_model()));
     read.date = BF_TRY(catalog::Verdicts(tx).Today());

@@ -121,7 +121,8 @@ class Chart {
 
   static std::string Words(const v1::BoardPoint& point) {
     return "#" + std::to_string(point.version() + 1) + ": " + verdicts::Word(point.outcome()) +
-           " " + point.shown() + (point.comparable() ? "" : ", not comparable");
+           " " + point.shown() + (point.waived() ? ", waived" : "") +
+           (point.comparable() ? "" : ", not comparable");
   }
   std::string Words() const {
     std::string words;

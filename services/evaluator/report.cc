@@ -232,7 +232,8 @@ std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
         "how the model takes that formula, not how it does on such scenes.</li>";
   }
   html +=
-      "<li>Labels of the test part come from people alone, never from a teacher. Tags "
+      "<li>Labels of the test part were given by people, or stated by whoever brought the images, "
+      "never by a teacher. Tags "
       "and attributes of what is in a picture (a person's height, the way somebody walks) come "
       "from a teacher's boxes unless a person gave them. They decide who is in a slice, not "
       "what is right; but whom the teacher missed is in no such slice.</li>"

@@ -159,7 +159,9 @@ class Story : public ::testing::Test {
     EXPECT_EQ(verdict["tests"][0]["n"], Pictures::kTest);
     const double rate = std::min(0.999, verdict["tests"][0]["rate"].get<double>());
     EXPECT_EQ(Evaluate(artefact, "slice: tall, metric: recall, at_least: 0.5"), 0);
-    EXPECT_EQ(Evaluate(artefact, "slice: all, metric: accuracy, at_most: 0.2"), 1);
+    EXPECT_EQ(Evaluate(artefact, "slice: all, metric: accuracy, at_least: 0.9, transform: " +
+                                     std::string("\"darken(0.02, 1)\"")),
+              1);
     EXPECT_EQ(Evaluate(artefact, "slice: all, metric: accuracy, at_least: " + std::to_string(rate)),
               2);
     EXPECT_EQ(Evaluate(artefact, "slice: all, metric: accuracy, at_least: 0.5, min_n: 99"), 3);

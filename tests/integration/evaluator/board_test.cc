@@ -61,7 +61,7 @@ class BoardTest : public testing::PostgresTest {
     yaml.replace(yaml.find("VERSION"), 7, version);
     yaml.replace(yaml.find("the <gate>"), 10, name);
     return Do([&](db::Tx& tx) -> Result<std::string> {
-      BF_TRY(catalog::Suites(tx).Add({Sha256(yaml), "gate.yaml", yaml}));
+      BF_TRY(catalog::Suites(tx).Add({Sha256(yaml), "gate.yaml", yaml, name, std::stoi(version)}));
       return Sha256(yaml);
     });
   }
@@ -222,7 +222,7 @@ TEST_F(BoardTest, AModelThatPlaysTwoPartsHasOneColumn) {
 TEST_F(BoardTest, WhatIsShippedIsThereThoughItWasNeverJudgedSo) {
   v1::Verdict other;
   other.set_artefact(AddArtefact());
-  other.set_suite(AddSuite("1", "another"));
+  other.set_suite(AddSuite("1"));
   Judge(other, v1::PASS, 99);
   const std::string candidate = JudgeNew(v1::FAIL, 80);
   const auto board = Board();
@@ -230,8 +230,22 @@ TEST_F(BoardTest, WhatIsShippedIsThereThoughItWasNeverJudgedSo) {
   EXPECT_THAT(Columns(*board), ElementsAre(candidate, other.artefact()));
   EXPECT_EQ(board->models(1).verdict().verdict_id(), 0);
   EXPECT_EQ(board->tests(0).cells(1).test_id(), "");
-  EXPECT_EQ(board->versions_size(), 1) << "another suite's verdict is no part of the history";
+  EXPECT_EQ(board->versions_size(), 2);
   EXPECT_EQ(board->more_models(), 0);
+}
+
+TEST_F(BoardTest, WhatPassesByAnotherSuiteIsNeitherShippedNorHistory) {
+  v1::Verdict other;
+  other.set_artefact(AddArtefact());
+  other.set_suite(AddSuite("1", "another"));
+  Judge(other, v1::PASS, 99);
+  const std::string candidate = JudgeNew(v1::FAIL, 80);
+  v1::GetBoardRequest request;
+  request.set_suite(suite_);
+  const auto board = Board(request);
+  ASSERT_THAT(board, IsOk());
+  EXPECT_THAT(Columns(*board), ElementsAre(candidate));
+  EXPECT_EQ(board->versions_size(), 1);
 }
 
 TEST_F(BoardTest, TakesTheCandidateThatIsNamed) {

@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "jobs/shared.h"
 #include "runtime/client.h"
 #include "runtime/error.h"
 #include "services/evaluator/evaluator_service.h"
@@ -249,7 +250,7 @@ TEST_F(EvaluationTest, IsHeldAgainstTheBaselineThatWasAskedFor) {
     v1::GetVerdictRequest wanted;
     wanted.set_artefact(artefact_);
     wanted.set_suite(Sha256(request.suite_yaml()));
-    wanted.set_baseline(baseline);
+    if (!baseline.empty()) wanted.set_baseline(baseline);
     return *desk_->Get(wanted);
   };
 
@@ -268,6 +269,71 @@ TEST_F(EvaluationTest, IsHeldAgainstTheBaselineThatWasAskedFor) {
   EXPECT_EQ(find("").verdict().baseline(), *same) << "the newest";
 }
 
+TEST_F(EvaluationTest, IsHeldAgainstWhatPassedBySuitesOfTheSameNameAlone) {
+  const auto other =
+      database().Transact([&](db::Tx& tx) { return Publish(tx, BrightnessNetwork(), 2); });
+  ASSERT_THAT(other, IsOk());
+  const auto judge = [&](const std::string& artefact, const std::string& yaml) {
+    auto request = Request(yaml);
+    request.set_artefact(artefact);
+    const auto asked = desk_->Create(request);
+    EXPECT_THAT(asked, IsOk());
+    EXPECT_EQ(WorkOnce(Handler()), "done");
+    v1::GetVerdictRequest wanted;
+    wanted.set_artefact(artefact);
+    wanted.set_suite(asked->suite());
+    wanted.set_baseline(asked->baseline());
+    return desk_->Get(wanted)->verdict();
+  };
+  const auto suite = [](const std::string& name, const char* version) {
+    return "suite: " + name + "\nversion: " + version +
+           "\ndefaults: { positive: person }\ntests:\n"
+           "  - { id: found, slice: all, metric: recall, at_least: 0.5 }\n"
+           "  - { id: kept, slice: all, vs: shipped, metric: recall, max_loss: 0.1, "
+           "first_release: true }\n";
+  };
+  EXPECT_EQ(judge(*other, suite("easy", "1")).outcome(), v1::PASS);
+  const v1::Verdict first = judge(artefact_, suite("people", "1"));
+  EXPECT_EQ(first.outcome(), v1::PASS);
+  EXPECT_EQ(first.baseline(), "") << "what passes an easy suite is no baseline for this one";
+  EXPECT_EQ(judge(*other, suite("people", "2")).baseline(), artefact_) << "in another version";
+}
+
+// What is shipped may change between two that ask for the same.
+TEST_F(EvaluationTest, AsksAnewWhenSomethingElseIsShipped) {
+  const auto other =
+      database().Transact([&](db::Tx& tx) { return Publish(tx, BrightnessNetwork(), 2); });
+  ASSERT_THAT(other, IsOk());
+  auto request = Request(
+      "suite: people\nversion: 1\ndefaults: { positive: person }\ntests:\n"
+      "  - { id: found, slice: all, metric: recall, at_least: 0.5 }\n"
+      "  - { id: gains, slice: all, vs: shipped, metric: recall, max_loss: 0.1, "
+      "first_release: true }\n");
+  const auto find = [&](const std::string& baseline) {
+    v1::GetVerdictRequest wanted;
+    wanted.set_artefact(artefact_);
+    wanted.set_suite(Sha256(request.suite_yaml()));
+    wanted.set_baseline(baseline);
+    return *desk_->Get(wanted);
+  };
+  EXPECT_EQ(desk_->Create(request)->baseline(), "");
+  EXPECT_EQ(find("").state(), v1::GetVerdictResponse::WAITING);
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  request.set_baseline(*other);
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  request.clear_baseline();
+  EXPECT_EQ(desk_->Create(request)->baseline(), "");
+  EXPECT_EQ(find("").verdict().baseline(), "") << "though the newest is against another";
+
+  request.set_artefact(*other);
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "done");  // passes, and is shipped thereby
+  request.set_artefact(artefact_);
+  EXPECT_EQ(desk_->Create(request)->baseline(), *other);
+  EXPECT_EQ(find(*other).state(), v1::GetVerdictResponse::DONE);
+}
+
 TEST_F(EvaluationTest, KeepsTheVerdictWhenWhatIsShippedIsAlsoAskedForByName) {
   const auto shipped =
       database().Transact([&](db::Tx& tx) { return Publish(tx, BrightnessNetwork(), 2); });
@@ -280,9 +346,16 @@ TEST_F(EvaluationTest, KeepsTheVerdictWhenWhatIsShippedIsAlsoAskedForByName) {
   request.set_artefact(*shipped);
   ASSERT_THAT(desk_->Create(request), IsOk());
   ASSERT_EQ(WorkOnce(Handler()), "done");  // passes: it is what is shipped
-  request.set_artefact(artefact_);
-  ASSERT_THAT(desk_->Create(request), IsOk());
+  v1::EvaluateJob of_training;             // which leaves it to the evaluator what is shipped
+  of_training.set_artefact(artefact_);
+  of_training.set_suite(Sha256(request.suite_yaml()));
+  of_training.set_snapshot(One("SELECT digest FROM snapshots"));
+  ASSERT_THAT(database().Transact([&](db::Tx& tx) {
+    return jobs::Queue(tx).Enqueue(jobs::EvaluateJob(of_training)).status();
+  }),
+              IsOk());
   ASSERT_EQ(WorkOnce(Handler()), "done");
+  request.set_artefact(artefact_);
   const std::string first = One("SELECT max(id) FROM verdicts");
   EXPECT_EQ(One("SELECT baseline FROM verdicts WHERE id = " + first), *shipped);
   request.set_baseline(*shipped);

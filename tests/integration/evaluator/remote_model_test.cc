@@ -250,8 +250,9 @@ TEST_F(RemoteModelTest, IsOneJobHoweverOftenItIsAskedFor) {
 TEST_F(RemoteModelTest, IsNeverReleasedAndNeverABaseline) {
   const v1::Verdict verdict = Judge(Request(server_.address()));
   ASSERT_EQ(verdict.outcome(), v1::PASS);
-  const auto shipped = database().Transact(
-      [](db::Tx& tx) { return catalog::Verdicts(tx).Shipped(/*project_id=*/1, /*except=*/""); });
+  const auto shipped = database().Transact([](db::Tx& tx) {
+    return catalog::Verdicts(tx).Shipped(/*project_id=*/1, "people", /*except=*/"");
+  });
   EXPECT_EQ(*shipped, "");
 
   v1::CreateEvaluationRequest request;

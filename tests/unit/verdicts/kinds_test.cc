@@ -48,8 +48,8 @@ TEST_F(KindsTest, IsClosedWithoutABaselineUnlessThisIsTheFirstRelease) {
   const auto closed = One(kNoLoss);
   EXPECT_EQ(closed.outcome(), v1::ERROR);
   EXPECT_EQ(closed.reason(),
-            "nothing was shipped yet to be held against: name a baseline, or say first_release: "
-            "true");
+            "nothing was shipped yet by a suite of this name to be held against: name a baseline, "
+            "or say first_release: true");
   const std::string test = kNoLoss;
   const auto first = One(test.substr(0, test.size() - 2) + ", first_release: true }");
   EXPECT_EQ(first.outcome(), v1::PASS);

@@ -234,6 +234,30 @@ TEST(Suite, RefusesAWrongBound) {
             "'meta.position'; did you mean 'meta.session'?");
 }
 
+TEST(Suite, RefusesALimitThatAsksForABadModel) {
+  const auto wrong = [](const std::string& asks) {
+    const auto suite = ParseSuite(
+        "suite: s\nversion: 1\ndefaults: { positive: person }\ntests:\n"
+        "  - { id: t, slice: all, metric: " +
+            asks + " }\n",
+        "suite.yaml");
+    return suite.ok() ? "" : suite.status().message();
+  };
+  EXPECT_EQ(wrong("fpr, at_least: 0.1"),
+            "suite.yaml:5:5: a model is the better, the lower its fpr: write at_most for at_least");
+  EXPECT_EQ(wrong("recall, at_most: 0.9"),
+            "suite.yaml:5:5: a model is the better, the higher its recall: write at_least for "
+            "at_most");
+  for (const char* metric : {"accuracy", "recall", "precision", "saliency_in_box"}) {
+    EXPECT_EQ(wrong(std::string(metric) + ", at_least: 0.5"), "");
+    EXPECT_NE(wrong(std::string(metric) + ", at_most: 0.5"), "");
+  }
+  for (const char* metric : {"error", "fpr", "fnr", "flip_rate, transform: blur(1)"}) {
+    EXPECT_EQ(wrong(std::string(metric) + ", at_most: 0.5"), "") << metric;
+    EXPECT_NE(wrong(std::string(metric) + ", at_least: 0.5"), "") << metric;
+  }
+}
+
 TEST(Suite, RefusesAWrongRegression) {
   EXPECT_EQ(Wrong("vs: shipped", "vs: shiped"),
             "suite.yaml:9:34: unknown vs 'shiped'; did you mean 'shipped'?");
