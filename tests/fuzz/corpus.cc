@@ -91,9 +91,26 @@ Network SmallSkips(uint32_t seed) {
   return n;
 }
 
+Network SmallPools(uint32_t seed) {
+  std::mt19937 random(seed);
+  Network n;
+  n.input = {7, 7, 1};
+  n.Then(testing::RandomStem(1, 40, 3, 1, random));
+  n.Then(MaxPool{2, 2});         // of bits, to 3x3
+  n.Then(AveragePool{2, 1, 2});  // of bits, to 2x2
+  n.Then(Binarize{testing::RandomIntegers(40, -1, 1, random)});
+  n.Then(BinaryDense{34, testing::RandomBits(34 * 4, 40, random),
+                     testing::RandomToBits(34, 4 * 40, random)});
+  n.Then(GlobalSum{});
+  n.Then(testing::RandomDense(34, 2, random));
+  return n;
+}
+
 int WriteAll(const std::string& what, const std::string& folder) {
-  for (uint32_t seed = 0; seed < 6; ++seed) {
-    const Network network = seed % 2 == 0 ? SmallChain(seed) : SmallSkips(seed);
+  for (uint32_t seed = 0; seed < 9; ++seed) {
+    const Network network = seed % 3 == 0   ? SmallChain(seed / 3)
+                            : seed % 3 == 1 ? SmallSkips(seed)
+                                            : SmallPools(seed);
     const auto model = Serialize(network);
     if (!model.ok()) {
       std::cerr << model.status().ToString() << "\n";

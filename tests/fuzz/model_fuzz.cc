@@ -1,11 +1,13 @@
 // Reads bytes as a model.bnn. Whatever they are: a named error; or a network that is written again
-// to a file that reads the same, and that runs.
+// to a file that reads the same, and that runs, to the same logits by the kernels of any CPU.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "packed/crc32.h"
+#include "packed/engine.h"
 #include "packed/format.h"
 #include "packed/interpreter.h"
 #include "packed/plan.h"
@@ -41,7 +43,13 @@ void Check(std::span<const uint8_t> bytes) {
   Require(interpreter.ok());
   std::vector<uint8_t> image(interpreter->image_bytes());
   for (size_t i = 0; i < image.size(); ++i) image[i] = bytes[i % bytes.size()];
-  Require(interpreter->Run(image).ok());
+  const auto logits = interpreter->Run(image);
+  Require(logits.ok());
+  const auto cpu = static_cast<Cpu>(bytes[bytes.size() / 2] % (static_cast<int>(BestCpu()) + 1));
+  auto engine = Engine::Make(*network, {.cpu = cpu});
+  Require(engine.ok());
+  const auto fast = engine->Run(image);
+  Require(fast.ok() && std::ranges::equal(*fast, *logits));
 }
 
 void PutU32(uint8_t* at, uint32_t value) {
