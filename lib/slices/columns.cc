@@ -100,8 +100,12 @@ Vocabulary Columns::Names() const {
   for (const char* name : {"camera", "position", "session"}) {
     if (!tags.contains(name)) names.meta.emplace_back(name);
   }
-  for (const auto& [name, column] : tags) names.texts[name] = column.words;
-  for (const auto& [name, column] : meta) names.texts[name] = column.words;
+  constexpr size_t kMostTexts = 1000;
+  for (const auto* texts : {&tags, &meta}) {
+    for (const auto& [name, column] : *texts) {
+      if (column.words.size() <= kMostTexts) names.texts[name] = column.words;
+    }
+  }
   std::sort(names.meta.begin(), names.meta.end());
   return names;
 }

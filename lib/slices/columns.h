@@ -20,7 +20,8 @@ struct Vocabulary {
   std::vector<std::string> attributes;
   std::vector<std::string> meta;
   std::vector<std::string> numbers;  // those in `meta` that are a number in one row at least
-  std::map<std::string, std::vector<std::string>> texts;  // what tags, camera and session are
+  // What tags, camera and session are; not of those that are more than 1,000 things.
+  std::map<std::string, std::vector<std::string>> texts;
 };
 
 struct NumberColumn {

@@ -454,8 +454,6 @@ bool Expression::UsesPrediction() const {
   });
 }
 
-constexpr size_t kMostWords = 1000;  // of a field that has so many, none is the usual one
-
 // Values that differ in digits alone, like names of cameras, are not mistyped.
 static std::string WithoutDigits(std::string text) {
   std::erase_if(text, IsDigit);
@@ -472,7 +470,7 @@ Status Expression::Check(const Vocabulary& vocabulary) const {
   const auto is_value = [&](const Node& node) {
     const auto known = vocabulary.texts.find(node.name);
     for (const std::string& text : node.texts) {
-      if (known == vocabulary.texts.end() || known->second.size() > kMostWords) break;
+      if (known == vocabulary.texts.end()) break;
       const auto& words = known->second;
       if (std::find(words.begin(), words.end(), text) != words.end()) continue;
       const std::string near = Nearest(text, words);

@@ -29,7 +29,7 @@ const Chosen& Chooser::Choose(const DataTest& test) {
   const auto [found, fresh] = chosen_.try_emplace({test.slice, view});
   Chosen& chosen = found->second;
   if (!fresh) return chosen;
-  chosen.names = slice.Check(columns_.Names());
+  chosen.names = slice.Check(names_);
   if (chosen.names.ok()) {
     const slices::Selection selected = slice.Select(columns_, evidence_.predictions.at(view));
     chosen.members = selected.Rows();

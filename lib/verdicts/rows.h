@@ -44,7 +44,7 @@ struct Chosen {
 class Chooser {
  public:
   Chooser(const Suite& suite, const Evidence& evidence, const slices::Columns& columns)
-      : suite_(suite), evidence_(evidence), columns_(columns) {}
+      : suite_(suite), evidence_(evidence), columns_(columns), names_(columns.Names()) {}
 
   const Chosen& Choose(const DataTest& test);
 
@@ -52,6 +52,7 @@ class Chooser {
   const Suite& suite_;
   const Evidence& evidence_;
   const slices::Columns& columns_;
+  const slices::Vocabulary names_;
   std::map<std::pair<size_t, std::string>, Chosen> chosen_;
 };
 
