@@ -80,15 +80,16 @@ class AttestationTest : public EvaluatorAtWork {
   v1::Verdict Evaluate(std::optional<attest::PrivateKey> key) {
     v1::EvaluateJob job;
     job.set_artefact(artefact_);
-    job.set_suite(Sha256(std::string_view(kSuite)));
+    job.set_suite(Sha256(suite_));
     job.set_snapshot(snapshot_);
+    job.set_baseline(baseline_);
     jobs::Lease lease;
     BF_CHECK(google::protobuf::util::MessageToJsonString(job, &lease.payload_json).ok());
     const EvaluateHandler handler(
         database(), store(), *servers_, "the test's runtime", 2, [](v1::Outcome) {},
         std::move(key));
     const Status done = database().Transact([&](db::Tx& tx) -> Status {
-      return catalog::Suites(tx).Add({job.suite(), "people.yaml", kSuite});
+      return catalog::Suites(tx).Add({job.suite(), "people.yaml", suite_});
     });
     EXPECT_THAT(done, IsOk());
     const auto write = handler(lease, {});
@@ -134,6 +135,8 @@ class AttestationTest : public EvaluatorAtWork {
     WriteText(Bundle(), *proof::SignVerdict(verdict, good.exhibits, key));
   }
 
+  std::string suite_ = kSuite;
+  std::string baseline_;
   const attest::PrivateKey key_ = attest::PrivateKey::Generate();
   v1::Verdict verdict_;
   fs::path folder_;
@@ -152,6 +155,33 @@ TEST_F(AttestationTest, IsVerifiedElsewhereFromTheFolderAlone) {
   EXPECT_THAT(done.output, HasSubstr(key_.Public().id()));
   EXPECT_THAT(done.output, HasSubstr("the test's runtime"));
   EXPECT_THAT(Verify({"--json"}).output, HasSubstr("\"verified\": true"));
+}
+
+TEST_F(AttestationTest, RepeatsWhatItWasHeldAgainstAndItsFirmware) {
+  packed::Network blind = BrightnessNetwork();
+  std::get<packed::Dense>(blind.ops.back().kind).biases = {1 << 20, 0};  // says nobody, always
+  baseline_ = *database().Transact([&](db::Tx& tx) { return Publish(tx, blind, 2); });
+  suite_ += R"yaml(
+  - { id: light, scan: shortcut, on: [attr.brightness], max_gap: 0.2, severity: warn }
+  - { id: fits, on: m4, fits: { flash_bytes: 65536, instructions: 90000000 } }
+  - { id: same_bits, equal_on: [m4] }
+)yaml";
+  Export();
+  EXPECT_EQ(verdict_.baseline(), baseline_);
+  ASSERT_GE(verdict_.tests_size(), 8);
+  const std::vector<proof::Exhibit> exhibits = Opened().exhibits;
+  EXPECT_GT(exhibits.size(), 7U) << "the baseline's files too";
+  Run("DELETE FROM verdict_tests; DELETE FROM verdicts");
+  const emulate::Finished done = Verify();
+  EXPECT_EQ(done.exit_code, 0) << done.output;
+
+  for (const proof::Exhibit& exhibit : exhibits) {
+    if (exhibit.name.find("baseline") == std::string::npos) continue;
+    const std::string good = ReadText(PathOf(exhibit.sha256));
+    WriteText(PathOf(exhibit.sha256), good + "x");
+    EXPECT_EQ(Replay(Opened()).reason(), "DIGEST_MISMATCH") << exhibit.name;
+    WriteText(PathOf(exhibit.sha256), good);
+  }
 }
 
 TEST_F(AttestationTest, GivesTheSameBitsWithAllKernelsAndNumbersOfThreads) {
