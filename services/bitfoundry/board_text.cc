@@ -1,9 +1,8 @@
 #include "services/bitfoundry/board_text.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 
+#include "services/bitfoundry/cli.h"
 #include "services/bitfoundry/text_table.h"
 #include "verdicts/words.h"
 
@@ -146,15 +145,7 @@ std::string Markdown(const v1::Board& board) {
 Result<std::string> FormatBoard(const v1::Board& board, const std::string& form) {
   if (form == "table") return Table(board);
   if (form == "markdown") return Markdown(board);
-  if (form == "json") {
-    google::protobuf::util::JsonPrintOptions options;
-    options.add_whitespace = true;
-    options.preserve_proto_field_names = true;
-    options.always_print_primitive_fields = true;
-    std::string json;
-    BF_CHECK(google::protobuf::util::MessageToJsonString(board, &json, options).ok());
-    return json;
-  }
+  if (form == "json") return ToJson(board, /*on_lines=*/true);
   return Status(Code::kInvalidArgument,
                 "no such form: " + form + "; there are table, json and " + "markdown");
 }

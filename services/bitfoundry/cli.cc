@@ -48,8 +48,9 @@ Result<std::shared_ptr<grpc::Channel>> Shell::Door(const std::string& service,
   return Connected(entry->name, entry->listen, patience, json);
 }
 
-std::string ToJson(const google::protobuf::Message& message) {
+std::string ToJson(const google::protobuf::Message& message, bool on_lines) {
   google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = on_lines;
   options.always_print_primitive_fields = true;
   options.preserve_proto_field_names = true;
   std::string text;

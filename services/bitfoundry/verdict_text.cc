@@ -1,13 +1,12 @@
 #include "services/bitfoundry/verdict_text.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <map>
 #include <vector>
 
+#include "services/bitfoundry/cli.h"
 #include "services/bitfoundry/text_table.h"
 #include "verdicts/words.h"
 
@@ -239,16 +238,7 @@ Result<std::string> FormatVerdict(const v1::Verdict& verdict, const std::string&
   if (form == "markdown") return Markdown(verdict);
   if (form == "model-card") return ModelCard(verdict);
   if (form == "github") return Github(verdict);
-  if (form == "json") {
-    google::protobuf::util::JsonPrintOptions options;
-    options.add_whitespace = true;
-    options.preserve_proto_field_names = true;
-    options.always_print_primitive_fields = true;
-    std::string json;
-    const auto written = google::protobuf::util::MessageToJsonString(verdict, &json, options);
-    BF_CHECK(written.ok());
-    return json;
-  }
+  if (form == "json") return ToJson(verdict, /*on_lines=*/true);
   return Status(
       Code::kInvalidArgument,
       "no such form: " + form + "; there are table, json, junit, markdown, model-card and github");
