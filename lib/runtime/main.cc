@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -13,6 +14,10 @@
 
 namespace bitfoundry::runtime {
 namespace {
+
+// Of a process that is to stop. What waits for longer waits for something that hangs, like a
+// Postgres that is frozen; work that is not done by then is somebody else's when its lease expires.
+constexpr std::chrono::seconds kDrain{30};
 
 int signal_pipe[2];
 
@@ -38,6 +43,9 @@ std::stop_token StopOnSignal() {
     std::signal(SIGINT, SIG_DFL);
     Log(Level::kInfo, "stopping", {{"signal", std::to_string(signal)}});
     stop.request_stop();
+    std::this_thread::sleep_for(kDrain);
+    Log(Level::kError, "not drained in time", {{"seconds", std::to_string(kDrain.count())}});
+    _exit(1);
   }).detach();
   return stop.get_token();
 }

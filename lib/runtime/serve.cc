@@ -12,6 +12,7 @@
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/log.h"
 #include "runtime/client.h"
@@ -22,6 +23,8 @@ namespace bitfoundry::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr std::chrono::seconds kPatience = 5s;  // with `healthy`
 
 // gRPC's own complaints, as lines like ours.
 void LogForGrpc(gpr_log_func_args* line) {
@@ -44,20 +47,46 @@ Status WriteReadyFile(const std::string& path, const std::string& listen,
   return Status();
 }
 
-// Keeps grpc.health.v1 in step with `healthy` until stopped.
+// Keeps grpc.health.v1 in step with `healthy` until stopped. It is asked by a thread of its own,
+// because what hangs does not answer.
 void FollowHealth(grpc::HealthCheckServiceInterface& health, const std::function<Status()>& healthy,
                   const std::stop_token& stop) {
+  using Clock = std::chrono::steady_clock;
   std::mutex mutex;
-  std::condition_variable_any wake;
+  std::condition_variable_any changed;
+  Status answer;
+  bool is_new = false;
+  Clock::time_point answered = Clock::now();
+  const std::jthread asks([&] {
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      lock.unlock();
+      Status now = healthy();
+      lock.lock();
+      answer = std::move(now);
+      answered = Clock::now();
+      is_new = true;
+      changed.notify_all();
+      changed.wait_for(lock, stop, 1s, [] { return false; });
+    }
+  });
   std::string last = "not asked yet";
   std::unique_lock lock(mutex);
-  do {
-    const Status now = healthy();
-    health.SetServingStatus(now.ok() && !stop.stop_requested());
-    const std::string text = now.ToString();
-    if (text != last) Log(now.ok() ? Level::kInfo : Level::kWarning, "health", {{"status", text}});
+  while (!stop.stop_requested()) {
+    const bool came = changed.wait_for(lock, stop, 1s, [&] { return is_new; });
+    is_new = false;
+    if (!came && Clock::now() - answered > kPatience) {
+      answer = {Code::kUnavailable, "no answer for 5 s: what this rests on hangs"};
+    } else if (!came) {
+      continue;
+    }
+    health.SetServingStatus(answer.ok() && !stop.stop_requested());
+    const std::string text = answer.ToString();
+    if (text != last) {
+      Log(answer.ok() ? Level::kInfo : Level::kWarning, "health", {{"status", text}});
+    }
     last = text;
-  } while (!wake.wait_for(lock, stop, 1s, [&] { return stop.stop_requested(); }));
+  }
   health.SetServingStatus(false);
 }
 

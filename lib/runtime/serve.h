@@ -14,7 +14,8 @@ namespace bitfoundry::runtime {
 
 // Serves `services` on --listen, and /metrics on --metrics, until process.stop.
 //
-// - grpc.health.v1 follows `healthy`, which is asked every second: SERVING while it is OK.
+// - grpc.health.v1 follows `healthy`, which is asked every second: SERVING while it is OK;
+//   not if it has not answered for 5 s.
 // - Reflection is on. No message above 4 MiB, either way.
 // - A call without a deadline is refused: INVALID_ARGUMENT, reason DEADLINE_REQUIRED.
 //   So are text with a NUL in it, NUL_IN_TEXT, and a message that does not parse, UNREADABLE.

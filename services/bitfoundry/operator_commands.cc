@@ -49,7 +49,7 @@ Result<int> ListDead(const Shell& shell, const JobOptions& options) {
   std::vector<std::vector<std::string>> rows{{"job", "kind", "attempts", "died", "why"}};
   for (const v1::DeadJob& job : response.jobs()) {
     rows.push_back({std::to_string(job.job_id()), job.kind(), std::to_string(job.attempts()),
-                    job.finish_time(), job.error().substr(0, 120)});
+                    job.finish_time(), job.error()});
   }
   response.jobs().empty() ? void(std::printf("no dead jobs\n")) : PrintTable(rows);
   return kDone;

@@ -87,5 +87,27 @@ TEST(Postgres, MayBeRestartedAndEveryProcessLives) {
   for (const auto& [name, pid] : pids) EXPECT_EQ(factory.Pid(name), pid) << name;
 }
 
+// Frozen, it neither answers nor breaks a connection.
+TEST(Postgres, ThatHangsIsNoticedAndKeepsNobodyFromEnding) {
+  SmallStory story;
+  const Factory& factory = story.factory;
+  story.UntilSnapshot();
+  const std::string postgres = std::to_string(factory.Pid("postgres"));
+  const auto signal = [&](const std::string& name) {
+    const std::string kill = "kill -" + name + " " + postgres + " $(pgrep -P " + postgres + ")";
+    EXPECT_EQ(std::system(kill.c_str()), 0);
+  };
+  const auto state = [&] { return factory.Cli("status --json").json()["state"]; };
+  signal("STOP");
+  Await("the status to be degraded", [&] { return state() == "degraded"; });
+  const pid_t trainer = factory.Pid("bf-trainer");
+  factory.Signal("bf-trainer", SIGTERM);
+  Await("bf-trainer to end", [&] { return factory.Pid("bf-trainer") != trainer; });
+  signal("CONT");
+  Await("the status to be up again", [&] { return state() == "up"; });
+  factory.Must(story.train);
+  EXPECT_EQ(story.End(), Undisturbed());
+}
+
 }  // namespace
 }  // namespace bitfoundry::testing

@@ -72,6 +72,7 @@ class ServeTest : public ::testing::Test {
   }
 
   Status Healthy() const {
+    while (hangs_) std::this_thread::sleep_for(5ms);
     return healthy_ ? Status() : Status(Code::kUnavailable, "the database is away");
   }
 
@@ -102,6 +103,7 @@ class ServeTest : public ::testing::Test {
   std::stop_source stop_;
   std::shared_ptr<prometheus::Registry> metrics_ = std::make_shared<prometheus::Registry>();
   std::atomic<bool> healthy_ = true;
+  std::atomic<bool> hangs_ = false;
   FakeProjects projects_;
   v1::LabelQueue::Service queue_;  // answers UNIMPLEMENTED
   std::jthread server_;
@@ -220,6 +222,14 @@ TEST_F(ServeTest, HealthFollowsTheDatabase) {
   healthy_ = false;
   while (Health() != 2) std::this_thread::sleep_for(10ms);
   healthy_ = true;
+  while (Health() != 1) std::this_thread::sleep_for(10ms);
+}
+
+TEST_F(ServeTest, HealthIsNotThatOfADatabaseThatHangs) {
+  while (Health() != 1) std::this_thread::sleep_for(10ms);
+  hangs_ = true;
+  while (Health() != 2) std::this_thread::sleep_for(10ms);
+  hangs_ = false;
   while (Health() != 1) std::this_thread::sleep_for(10ms);
 }
 
