@@ -272,6 +272,13 @@ bool Judgement::CheckCeiling() {
 }
 
 void Judgement::RunBound() {
+  // Of those predicted "person" all that are labelled so are found: the slice decides the figure,
+  // and what its labels' error is, not the model.
+  if (test_.metric != Metric::kFlipRate && suite_.slices[test_.slice].expression.UsesPrediction()) {
+    return Refuse(
+        "the slice depends on the prediction, which decides the figure: nothing would be "
+        "shown; take a slice that does not");
+  }
   Count(judged.members, &judged.counted);
   stats::Clustering clustering;
   const stats::Count count = Clustered(judged.counted, &clustering);

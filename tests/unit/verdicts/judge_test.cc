@@ -217,6 +217,20 @@ TEST_F(JudgeTest, WaivesAllTestsOfAnEntryOrOne) {
   EXPECT_EQ(by("n/x"), ",A");
 }
 
+TEST_F(JudgeTest, IsClosedOnASliceThatDecidesTheFigure) {
+  Add("a", 1, 200, 100);
+  const std::string slices = "  right: label == prediction\n  found: prediction == \"person\"\n";
+  for (const char* test : {"{ id: t, slice: right, metric: accuracy, at_least: 0.9 }",
+                           "{ id: t, slice: found, metric: recall, at_least: 0.9 }",
+                           "{ id: t, slice: found, metric: precision, at_least: 0.5 }"}) {
+    const auto closed = One(test, slices);
+    EXPECT_EQ(closed.outcome(), v1::ERROR) << test;
+    EXPECT_EQ(closed.reason(),
+              "the slice depends on the prediction, which decides the figure: nothing would be "
+              "shown; take a slice that does not");
+  }
+}
+
 // ---- Many tests
 
 std::string Repeated(int times, const std::string& metric) {
