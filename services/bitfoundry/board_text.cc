@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "services/bitfoundry/cli.h"
 #include "services/bitfoundry/text_table.h"
 #include "verdicts/words.h"
 

@@ -1,6 +1,5 @@
 #include "services/bitfoundry/cli.h"
 
-#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -46,16 +45,6 @@ Result<std::shared_ptr<grpc::Channel>> Shell::Door(const std::string& service,
                       ": run `bitfoundry up`, or set " + variable + " to its address");
   }
   return Connected(entry->name, entry->listen, patience, json);
-}
-
-std::string ToJson(const google::protobuf::Message& message, bool on_lines) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = on_lines;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string text;
-  BF_CHECK(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
-  return text;
 }
 
 std::string Quote(const std::string& text) {

@@ -72,10 +72,6 @@ void AddVerifyCommand(CLI::App& app, Shell& shell);     // verify
 void AddBoardCommand(CLI::App& app, Shell& shell);      // board
 void AddOperatorCommands(CLI::App& app, Shell& shell);  // migrate, jobs
 
-// A message as JSON, on one line or indented on many: field names as in the .proto, absent numbers
-// shown as 0.
-std::string ToJson(const google::protobuf::Message& message, bool on_lines = false);
-
 // `text` as a quoted JSON string.
 std::string Quote(const std::string& text);
 

@@ -1,6 +1,10 @@
 #include "services/bitfoundry/text_table.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <algorithm>
+
+#include "base/status.h"
 
 namespace bitfoundry::cli {
 
@@ -28,6 +32,16 @@ std::string MarkdownCell(const std::string& text) {
     escaped += c == '\n' ? ' ' : c;
   }
   return escaped;
+}
+
+std::string ToJson(const google::protobuf::Message& message, bool on_lines) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = on_lines;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  BF_CHECK(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
+  return text;
 }
 
 }  // namespace bitfoundry::cli

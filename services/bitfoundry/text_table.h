@@ -1,5 +1,7 @@
-// Tables of plain text and of Markdown.
+// Tables of plain text and of Markdown, and messages as JSON.
 #pragma once
+
+#include <google/protobuf/message.h>
 
 #include <string>
 #include <vector>
@@ -13,5 +15,9 @@ std::string Align(const Rows& rows);
 
 // Safe inside a cell of a Markdown table.
 std::string MarkdownCell(const std::string& text);
+
+// A message as JSON, on one line or indented on many: field names as in the .proto, absent numbers
+// shown as 0.
+std::string ToJson(const google::protobuf::Message& message, bool on_lines = false);
 
 }  // namespace bitfoundry::cli

@@ -6,7 +6,6 @@
 #include <map>
 #include <vector>
 
-#include "services/bitfoundry/cli.h"
 #include "services/bitfoundry/text_table.h"
 #include "verdicts/words.h"
 

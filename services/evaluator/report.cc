@@ -98,7 +98,7 @@ std::string Section(const verdicts::Subject& subject, const verdicts::Evaluated&
                      Facts(evaluated.tests[index]);
   if (test.kind() == "regression" && evaluated.evidence.has_baseline) {
     html += "<p>Against <code>" + Html(subject.baseline.substr(0, 12)) +
-            "</code>, shipped before: <b>" + std::to_string(test.losses()) +
+            "</code>, the baseline: <b>" + std::to_string(test.losses()) +
             " lost</b> (right there, wrong here), <b>" + std::to_string(test.gains()) +
             " gained</b>, of " + std::to_string(test.n()) + ".</p>";
   }

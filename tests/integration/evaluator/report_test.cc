@@ -142,7 +142,7 @@ TEST_F(ReportTest, ExplainsSomePicturesOfEachTestByOcclusion) {
   EXPECT_GT(curves, 3U);
   EXPECT_NE(html.find("what speaks for <b>no_person</b>, 50&nbsp;% in the box<br>deletion 0."),
             std::string::npos);
-  EXPECT_NE(html.find("shipped: for <b>"), std::string::npos);
+  EXPECT_NE(html.find("baseline: for <b>"), std::string::npos);
   EXPECT_NE(html.find("left:25.00%;top:0.00%;width:50.00%;height:100.00%;"), std::string::npos);
   EXPECT_NE(html.find("<b>away</b>, said <b>person</b><div class=\"soft\">mean of 16 of 98"),
             std::string::npos);
