@@ -1,6 +1,5 @@
 #include "services/bitfoundry/cli.h"
 
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
