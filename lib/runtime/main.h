@@ -30,7 +30,8 @@ namespace bitfoundry::runtime {
 // What a running service is given; it outlives the service.
 struct Process {
   const Options& options;
-  std::stop_token stop;                           // requested by the first SIGTERM or SIGINT
+  std::stop_token stop;                           // requested by the first SIGTERM or SIGINT; 30 s
+                                                  // later the process ends in any case
   std::shared_ptr<prometheus::Registry> metrics;  // served at --metrics, by Serve
   std::string name;                               // "host:pid": the owner written into leases
 };
