@@ -1,6 +1,7 @@
 #include <turbojpeg.h>
 
 #include <memory>
+#include <optional>
 
 #include "images/formats.h"
 
@@ -14,16 +15,46 @@ namespace {
 
 using Decompressor = std::unique_ptr<void, Destroy>;
 
-// What libjpeg said last. It knows no offsets, but it names the check.
-Status Error(const Decompressor& jpeg) {
+// Where a file stops being JPEG, by its markers alone (ITU-T T.81, B.1): segments with lengths, and
+// after a start of scan the coded data up to the next marker.
+std::optional<Status> BrokenMarker(std::string_view bytes) {
+  const auto byte = [&](size_t at) { return static_cast<uint8_t>(bytes[at]); };
+  const auto is_restart = [](uint8_t marker) { return marker >= 0xD0 && marker <= 0xD7; };
+  const Status ends = Truncated("JPEG: the file ends before its end marker, at byte " +
+                                std::to_string(bytes.size()));
+  size_t at = 2;  // after the start of image
+  while (true) {
+    const size_t due = at;
+    while (at < bytes.size() && byte(at) == 0xFF) ++at;  // any number of them may lead a marker
+    if (at >= bytes.size()) return ends;
+    const uint8_t marker = byte(at++);
+    if (at - due < 2) return Corrupt("JPEG: no marker at byte " + std::to_string(due));
+    if (marker == 0xD9) return std::nullopt;
+    if (marker == 0x01 || is_restart(marker)) continue;
+    if (at + 2 > bytes.size()) return ends;
+    const size_t length = size_t{byte(at)} << 8 | byte(at + 1);
+    if (length < 2) {
+      return Corrupt("JPEG: a segment of length " + std::to_string(length) + ", at byte " +
+                     std::to_string(at));
+    }
+    at += length;
+    if (marker != 0xDA) continue;
+    while (at + 1 < bytes.size() &&
+           (byte(at) != 0xFF || byte(at + 1) == 0 || is_restart(byte(at + 1)))) {
+      ++at;
+    }
+    if (at + 1 >= bytes.size()) return ends;
+  }
+}
+
+// What libjpeg said last names the check but knows no offset; the markers may.
+Status Error(const Decompressor& jpeg, std::string_view bytes) {
   const std::string said = tjGetErrorStr2(jpeg.get());
   if (said.find("subsampling type") != said.npos) {
     return {Code::kInvalidArgument, "IMAGE_FORMAT",
             "the file is a JPEG of rare chroma subsampling; send 4:4:4, 4:2:2, 4:2:0 or gray"};
   }
-  const bool ends_early =
-      said.find("Premature end") != said.npos || said.find("Empty input") != said.npos;
-  return ends_early ? Truncated("JPEG: " + said) : Corrupt("JPEG: " + said);
+  return BrokenMarker(bytes).value_or(Corrupt("JPEG: " + said));
 }
 
 const unsigned char* Data(std::string_view bytes) {
@@ -36,10 +67,12 @@ Status ReadHeader(const Decompressor& jpeg, std::string_view bytes, Header& head
   int subsampling = 0;
   if (tjDecompressHeader3(jpeg.get(), Data(bytes), bytes.size(), &header.width, &header.height,
                           &subsampling, &colour_space) != 0) {
-    return Error(jpeg);
+    return Error(jpeg, bytes);
   }
   // A file of tables alone is no error to TurboJPEG.
-  if (header.width < 1 || header.height < 1) return Corrupt("JPEG: there is no image in it");
+  if (header.width < 1 || header.height < 1) {
+    return BrokenMarker(bytes).value_or(Corrupt("JPEG: there is no image in it"));
+  }
   if (colour_space == TJCS_CMYK || colour_space == TJCS_YCCK) {
     return {Code::kInvalidArgument, "IMAGE_FORMAT", "the file is a CMYK JPEG; send RGB or gray"};
   }
@@ -72,7 +105,7 @@ Result<Image> DecodeJpeg(std::string_view bytes, const Header& header) {
   if (tjDecompress2(jpeg.get(), Data(bytes), bytes.size(), image.pixels.data(), header.width,
                     /*pitch=*/0, header.height, gray ? TJPF_GRAY : TJPF_RGB,
                     TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0) {
-    return Error(jpeg);
+    return Error(jpeg, bytes);
   }
   return image;
 }

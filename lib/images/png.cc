@@ -80,8 +80,8 @@ bool ReadPixels(const Reader& reader, png_bytepp rows) {
 }
 
 Status Error(const Source& source) {
-  const std::string text =
-      "PNG: " + std::string(source.error) + ", at byte " + std::to_string(source.at);
+  const size_t at = source.ended ? source.bytes.size() : source.at;
+  const std::string text = "PNG: " + std::string(source.error) + ", at byte " + std::to_string(at);
   return source.ended ? Truncated(text) : Corrupt(text);
 }
 
