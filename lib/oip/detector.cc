@@ -140,4 +140,9 @@ Result<std::vector<Box>> Detector::Look(const images::Image& image, const std::s
   return Merge(image.width, image.height, tiles, boxes);
 }
 
+int Detector::Calls(int width, int height) {
+  return static_cast<int>((Tiles(width, height).size() + kMostTilesPerCall - 1) /
+                          kMostTilesPerCall);
+}
+
 }  // namespace bitfoundry::oip

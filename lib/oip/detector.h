@@ -41,9 +41,12 @@ class Detector {
                                                const std::string& version, const Spend& spend,
                                                const std::stop_token& stop);
 
-  // The persons in an RGB image, by its tiles, best first. Errors: those of Detect.
+  // The persons in an RGB image, by its tiles, best first: Calls(width, height) calls, if none
+  // fails. Errors: those of Detect.
   Result<std::vector<Box>> Look(const images::Image& image, const std::string& version,
                                 const Spend& spend, const std::stop_token& stop);
+
+  static int Calls(int width, int height);
 
   const std::string& model() const { return client_.options().model; }
 

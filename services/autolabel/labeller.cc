@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "bitfoundry/v1/jobs.pb.h"
 #include "catalog/answers.h"
@@ -155,13 +156,20 @@ Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t projec
                                         const std::stop_token& stop) {
   const std::string bytes = BF_TRY(store_.Get(digest, images::Limits().bytes));
   const images::Image image = images::ToRgb(BF_TRY(images::Decode(bytes)));
-  const oip::Spend spend = [&] {
-    const Status reserved = database_.Transact([&](db::Tx& tx) {
-      return catalog::TeacherBudget(tx).Reserve(project_id, lease.job_id, lease.epoch,
-                                                /*calls=*/1, price_micros_);
-    });
-    if (reserved.ok()) spent_micros_.Increment(static_cast<double>(price_micros_));
-    return reserved;
+  // All calls of the image are reserved before the first, so that the budget does not end between
+  // two and waste what was paid for; one more is reserved for each that fails and is repeated.
+  int held = 0;
+  const oip::Spend spend = [&, calls = oip::Detector::Calls(image.width, image.height)]() mutable {
+    if (held == 0) {
+      BF_TRY(database_.Transact([&](db::Tx& tx) {
+        return catalog::TeacherBudget(tx).Reserve(project_id, lease.job_id, lease.epoch, calls,
+                                                  price_micros_);
+      }));
+      spent_micros_.Increment(static_cast<double>(calls * price_micros_));
+      held = std::exchange(calls, 1);
+    }
+    --held;
+    return Status();
   };
   return teacher_->Look(image, version, spend, stop);
 }

@@ -64,11 +64,12 @@ class LabellerTest : public bitfoundry::testing::PostgresTest {
         .id;
   }
 
-  // A gray image of 100x100 of its own, and one sample for each window (nothing: all of it).
-  // Returns the image's digest.
+  // A gray image of its own, 100x100 if nothing is said, and one sample for each window (nothing:
+  // all of it). Returns the image's digest.
   std::string AddImage(const std::vector<std::optional<Window>>& windows = {std::nullopt},
-                       Part part = Part::kTrain, const std::string& session = "monday") {
-    images::Image image = images::Blank(100, 100, 1);
+                       Part part = Part::kTrain, const std::string& session = "monday",
+                       int side = 100) {
+    images::Image image = images::Blank(side, side, 1);
     image.pixels[0] = static_cast<uint8_t>(++images_);
     const std::string bytes = images::EncodePng(image);
     const std::string digest = *store_->Put(bytes);
@@ -297,6 +298,20 @@ TEST_F(LabellerTest, TheBudgetHoldsHoweverManyWorkAtOnce) {
               ::testing::HasSubstr("bf_teacher_spend_micros_total 2750\n"));
   EXPECT_EQ(progress.counts.judged_images, 11);
   EXPECT_EQ(progress.counts.images, 12);
+}
+
+TEST_F(LabellerTest, AnImageOfManyTilesIsNotBegunWithABudgetForSomeOfThem) {
+  constexpr int kSide = 700;  // 9 tiles, 8 a call
+  ASSERT_EQ(Detector::Calls(kSide, kSide), 2);
+  AddImage({std::nullopt}, Part::kTrain, "monday", kSide);
+  EXPECT_EQ(*desk_->Start("people", {.max_calls = 1, .max_micros = {}}), 1);
+  EXPECT_EQ(Work("label").reason(), "BUDGET_EXHAUSTED");
+  EXPECT_EQ(stub_.calls, 0);
+
+  EXPECT_EQ(*desk_->Start("people", {.max_calls = 2, .max_micros = {}}), 1);
+  EXPECT_THAT(Work("label"), IsOk());
+  EXPECT_EQ(stub_.calls, 2);
+  EXPECT_EQ(desk_->GetProgress("people")->spent.calls, 2);
 }
 
 TEST_F(LabellerTest, ATeacherThatCostsIsNotAskedBeforeSomebodySetABudget) {
