@@ -21,6 +21,8 @@ constexpr uint64_t kModelBytes = 24;   // sizeof(bf_model)
 constexpr uint32_t kGroup = 32;        // output channels that fast and lean do at once
 constexpr uint64_t kMaxCount = 65535;  // that they count to
 constexpr uint64_t kArenaAlign = 4;
+constexpr uint64_t kCostAlign = 4;      // what kernels take is a multiple of it
+constexpr uint64_t kMostUnits = 65536;  // of flash, when kernels are chosen
 
 uint64_t RoundUp(uint64_t x, uint64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
@@ -101,35 +103,50 @@ std::vector<KernelCost> Costs(const BinaryOp& op, const Layer& layer) {
 
 // ---- Choosing
 
-// One layer's change from its present kernel to a quicker one.
-struct Upgrade {
-  FirmwareLayer* layer = nullptr;
-  size_t to = 0;      // index of its kernels
-  int64_t bytes = 0;  // more of flash; may be negative
-  int64_t saved = 0;  // instructions
-};
-
-bool Better(const Upgrade& a, const Upgrade& b) {
-  if (b.layer == nullptr) return true;
-  // By instructions saved per byte, without dividing; what costs no flash comes first.
-  const int64_t left = a.saved * std::max<int64_t>(b.bytes, 0);
-  const int64_t right = b.saved * std::max<int64_t>(a.bytes, 0);
-  return left != right ? left > right : a.saved > b.saved;
-}
-
-Upgrade BestUpgrade(std::vector<FirmwareLayer>& layers, int64_t room) {
-  Upgrade best;
-  for (FirmwareLayer& layer : layers) {
-    for (size_t k = 1; k < layer.kernels.size(); ++k) {
-      const Upgrade upgrade{&layer, k,
-                            static_cast<int64_t>(layer.kernels[k].flash_bytes) -
-                                static_cast<int64_t>(layer.kernels[0].flash_bytes),
-                            static_cast<int64_t>(layer.kernels[0].instructions) -
-                                static_cast<int64_t>(layer.kernels[k].instructions)};
-      if (upgrade.saved > 0 && upgrade.bytes <= room && Better(upgrade, best)) best = upgrade;
-    }
+// For each layer the index of its kernel (the smallest is the first), so that all of them take at
+// most `room` bytes more than the smallest do and the fewest instructions that such a choice can.
+// Source: the multiple-choice knapsack, by dynamic programming over its capacity; H. Kellerer, U.
+// Pferschy, D. Pisinger, "Knapsack Problems" (2004), 11.5.
+std::vector<size_t> Fastest(const std::vector<FirmwareLayer>& layers, uint64_t room) {
+  std::vector<size_t> fastest(layers.size(), 0);
+  uint64_t wanted = 0;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const auto& kernels = layers[i].kernels;
+    if (kernels.empty()) continue;
+    const auto best = std::ranges::min_element(kernels, {}, &KernelCost::instructions);
+    fastest[i] = static_cast<size_t>(best - kernels.begin());
+    wanted += best->flash_bytes - kernels[0].flash_bytes;
   }
-  return best;
+  if (wanted <= room) return fastest;
+
+  const uint64_t unit = RoundUp(room / kMostUnits + 1, kCostAlign);  // of the capacity
+  const size_t units = room / unit;
+  std::vector<uint64_t> least(units + 1, 0);  // instructions, within so many units
+  std::vector<std::vector<uint8_t>> chosen(layers.size(), std::vector<uint8_t>(units + 1, 0));
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const auto& kernels = layers[i].kernels;
+    if (kernels.empty()) continue;
+    std::vector<uint64_t> next(units + 1, std::numeric_limits<uint64_t>::max());
+    for (size_t k = 0; k < kernels.size(); ++k) {
+      const size_t more = (kernels[k].flash_bytes - kernels[0].flash_bytes + unit - 1) / unit;
+      for (size_t u = more; u <= units; ++u) {
+        const uint64_t instructions = least[u - more] + kernels[k].instructions;
+        if (instructions >= next[u]) continue;
+        next[u] = instructions;
+        chosen[i][u] = static_cast<uint8_t>(k);
+      }
+    }
+    least = std::move(next);
+  }
+  size_t left = units;
+  for (size_t i = layers.size(); i-- > 0;) {
+    fastest[i] = chosen[i][left];
+    if (layers[i].kernels.empty()) continue;
+    left -=
+        (layers[i].kernels[fastest[i]].flash_bytes - layers[i].kernels[0].flash_bytes + unit - 1) /
+        unit;
+  }
+  return fastest;
 }
 
 // Puts each binary layer's kernel first. Layers without a choice have their bytes already.
@@ -149,13 +166,11 @@ Status ChooseKernels(std::vector<FirmwareLayer>& layers, uint64_t fixed_bytes,
                 " bytes of flash at the least, the budget is " +
                 std::to_string(options.flash_bytes)};
   }
-  while (!options.kernel) {
-    const auto room = static_cast<int64_t>(
-        std::min<uint64_t>(options.flash_bytes - bytes, std::numeric_limits<int64_t>::max()));
-    const Upgrade upgrade = BestUpgrade(layers, room);
-    if (upgrade.layer == nullptr) break;
-    std::swap(upgrade.layer->kernels[0], upgrade.layer->kernels[upgrade.to]);
-    bytes += static_cast<uint64_t>(upgrade.bytes);
+  if (!options.kernel) {
+    const std::vector<size_t> fastest = Fastest(layers, options.flash_bytes - bytes);
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (fastest[i] > 0) std::swap(layers[i].kernels[0], layers[i].kernels[fastest[i]]);
+    }
   }
   for (FirmwareLayer& layer : layers) {
     if (!layer.kernels.empty()) layer.flash_bytes = layer.kernels[0].flash_bytes;

@@ -59,9 +59,10 @@ struct Firmware {
 // none are so small, the smallest within kMaxFirmwareFlashBytes.
 FirmwareOptions PublishedOptions(const Network& network);
 
-// Chooses kernels within the budget: every layer begins with its smallest, then those that save the
-// most instructions per byte are taken until no other fits. What instructions are saved is
-// estimated for a Cortex-M without Helium; for one with it, ask for `rows`.
+// Chooses kernels within the budget: of all choices that fit, one of the fewest instructions, and
+// exactly so where up to 256 KiB are left beside the smallest kernels; beyond, each layer's bytes
+// are rounded up to a 65536th of what is left. Instructions are estimated for a Cortex-M without
+// Helium; for one with it, ask for `rows`.
 //
 // Errors: those of Describe(); kInvalidArgument BAD_NAME, where the name is no identifier of C in
 // lower case; kFailedPrecondition DOES_NOT_FIT, where the smallest kernels,

@@ -115,6 +115,44 @@ TEST(Firmware, KeepsToItsBudgetAndIsNoSlowerWithMore) {
   EXPECT_GT(fits, 10U);
 }
 
+// The fewest instructions of any choice within `room` bytes, by trying all.
+uint64_t FewestInstructions(const std::vector<FirmwareLayer>& layers, size_t i, uint64_t room) {
+  if (i == layers.size()) return 0;
+  if (layers[i].kernels.empty()) return FewestInstructions(layers, i + 1, room);
+  uint64_t fewest = UINT64_MAX;
+  for (const KernelCost& cost : layers[i].kernels) {
+    if (cost.flash_bytes > room) continue;
+    const uint64_t rest = FewestInstructions(layers, i + 1, room - cost.flash_bytes);
+    if (rest != UINT64_MAX) fewest = std::min(fewest, cost.instructions + rest);
+  }
+  return fewest;
+}
+
+TEST(Firmware, NoOtherChoiceWithinTheBudgetIsFaster) {
+  size_t mixed = 0;  // the smallest budgets and the largest leave no choice
+  for (int seed = 1; seed <= 20; ++seed) {
+    const Network network = testing::RandomNetwork(3, seed);
+    const Firmware all = *MakeFirmware(network, {});
+    uint64_t kernels = 0;
+    for (const FirmwareLayer& layer : all.layers) {
+      if (!layer.kernels.empty()) kernels += layer.kernels[0].flash_bytes;
+    }
+    const uint64_t fixed = all.flash_bytes - kernels;
+    for (uint64_t room = 0; room < kernels + 64; room += 4 * (1 + room / 512)) {
+      FirmwareOptions options;
+      options.flash_bytes = fixed + room;
+      const auto firmware = MakeFirmware(network, options);
+      const uint64_t fewest = FewestInstructions(all.layers, 0, room);
+      ASSERT_EQ(firmware.ok(), fewest != UINT64_MAX) << seed << ", " << room;
+      if (!firmware.ok()) continue;
+      ASSERT_EQ(EstimatedInstructions(*firmware), fewest) << seed << ", " << room;
+      ASSERT_LE(firmware->flash_bytes, options.flash_bytes);
+      mixed += fewest != EstimatedInstructions(all) ? 1 : 0;
+    }
+  }
+  EXPECT_GT(mixed, 100U);
+}
+
 TEST(Firmware, TakesTheFastestKernelOfEachLayerWithoutABudget) {
   const Firmware firmware = WithBudget(UINT64_MAX);
   for (const FirmwareLayer& layer : firmware.layers) {
