@@ -15,8 +15,7 @@ constexpr char kGet[] = "SELECT name, yaml, title, version FROM suites WHERE dig
 }  // namespace
 
 Status Suites::Add(const Suite& suite) {
-  tx_.work.exec_params0(kAdd, suite.digest, suite.name, suite.yaml, suite.title,
-                        suite.version);
+  tx_.work.exec_params0(kAdd, suite.digest, suite.name, suite.yaml, suite.title, suite.version);
   return Status();
 }
 

@@ -52,9 +52,7 @@ constexpr char kShipped[] = R"sql(
 )sql";
 
 constexpr char kCountJudged[] = R"sql(
-  SELECT count(DISTINCT coalesce(v.artefact, v.remote_model))
-    FROM verdict_tests AS t JOIN verdicts AS v ON v.id = t.verdict_id
-   WHERE t.rows_digest = $1 AND coalesce(v.artefact, v.remote_model) <> $2
+  SELECT count(DISTINCT verdict_id) FROM verdict_tests WHERE rows_digest = $1
 )sql";
 
 constexpr char kToday[] = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')";
@@ -219,8 +217,8 @@ Result<std::string> Verdicts::Shipped(int64_t project_id, const std::string& sui
   return found.empty() ? std::string() : std::string(found[0][0].c_str());
 }
 
-Result<int32_t> Verdicts::CountJudged(const std::string& rows_digest, const std::string& except) {
-  return tx_.work.exec_params1(kCountJudged, rows_digest, except)[0].as<int32_t>();
+Result<int32_t> Verdicts::CountJudged(const std::string& rows_digest) {
+  return tx_.work.exec_params1(kCountJudged, rows_digest)[0].as<int32_t>();
 }
 
 Result<std::string> Verdicts::Today() { return std::string(tx_.work.exec1(kToday)[0].c_str()); }

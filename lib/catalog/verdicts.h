@@ -40,8 +40,8 @@ class Verdicts {
   Result<std::string> Shipped(int64_t project_id, const std::string& suite_title,
                               const std::string& except);
 
-  // How many models other than `except` were judged on the rows of this digest.
-  Result<int32_t> CountJudged(const std::string& rows_digest, const std::string& except);
+  // How many verdicts judged the rows of this digest, whatever the model and the suite.
+  Result<int32_t> CountJudged(const std::string& rows_digest);
 
   // Of each model of a project one verdict by any of `suites`: that by suite and snapshot of the
   // wish if there is one, else by its suite, else the newest.

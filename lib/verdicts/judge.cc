@@ -17,14 +17,21 @@ v1::Outcome OutcomeOf(stats::Decision decision) {
 
 void Waive(const Suite& suite, const std::string& date, v1::TestResult& result) {
   if (result.outcome() != v1::FAIL && result.outcome() != v1::INCONCLUSIVE) return;
+  std::string ended;
   for (const Waiver& waiver : suite.waivers) {
     const bool names_it = waiver.test == result.test_id() ||
                           waiver.test == result.test_id().substr(0, result.test_id().find('/'));
-    if (!names_it || date > waiver.until) continue;
+    if (!names_it) continue;
+    if (date > waiver.until) {
+      ended = "the waiver by " + waiver.by + " ended after " + waiver.until;
+      continue;
+    }
     result.set_waived_by(waiver.by);
     result.set_waived_until(waiver.until);
     result.set_waiver_reason(waiver.reason);
   }
+  if (ended.empty() || !result.waived_by().empty()) return;
+  result.set_reason(result.reason().empty() ? ended : result.reason() + "; " + ended);
 }
 
 }  // namespace

@@ -324,7 +324,17 @@ void Judgement::RunMean() {
       test_.side == stats::Side::kAtLeast ? mean - test_.limit : test_.limit - mean;
   const double chance = std::exp(-2 * n * above * above);
   p = stats::PValues{above > 0 ? chance : 1, above < 0 ? chance : 1};
-  if (Open()) result().set_reason("the mean is too near the limit for so few samples");
+  if (!Open()) return;
+  if (above == 0) return Need(std::nullopt, "");
+  const double rows = static_cast<double>(judged.counted.size());
+  const double enough = -std::log(AlphaToSettle(above > 0)) / (2 * above * above) * (rows / n);
+  const auto needed = static_cast<int64_t>(std::ceil(enough - rows));
+  if (rows + static_cast<double>(needed) <= static_cast<double>(kMaxExplained)) {
+    return Need(needed, Counted(test_));
+  }
+  result().set_reason("the mean is too near the limit: it would take " +
+                      std::to_string(std::llround(std::ceil(enough))) + " " + Counted(test_) +
+                      ", and " + std::to_string(kMaxExplained) + " are looked at");
 }
 
 void Judgement::RunRegression() {
@@ -404,18 +414,18 @@ void Judgement::RunGap() {
 // likeliest alarm, or else the widest gap.
 stats::PValues Judgement::ScanBin(const Bin& bin, bool labelled, const std::vector<size_t>& places,
                                   const std::vector<double>& values, Worst& worst) {
-  std::vector<size_t> sides[2];
+  std::array<std::vector<size_t>, 2> sides;
   for (const size_t place : places) sides[bin.Holds(values[place]) ? 0 : 1].push_back(place);
-  stats::Count counts[2];
+  std::array<stats::Count, 2> counts;
   bool unknown = false;  // how much rows resemble each other: then nothing is shown
   for (const int side : {0, 1}) {
-    if (static_cast<int64_t>(sides[side].size()) < test_.min_n) return {0, 1};
+    if (std::ssize(sides[side]) < test_.min_n) return {0, 1};
     stats::Clustering clustering;
     counts[side] = Clustered(sides[side], &clustering);
     unknown = unknown || clustering.too_few_groups;
     worst.design_effect = std::max(worst.design_effect, clustering.design_effect);
   }
-  ++worst.bins;
+  worst.scanned.push_back(counts);
   const stats::PValues bin_p = unknown ? stats::PValues() : stats::TestGap(counts, test_.limit);
   const double gap = stats::BoundGap(counts, suite_.alpha).observed;
   const double alarm = bin_p.broken <= suite_.alpha ? bin_p.broken : 1;
@@ -429,6 +439,26 @@ stats::PValues Judgement::ScanBin(const Bin& bin, bool labelled, const std::vect
              counts[side]);
   }
   return bin_p;
+}
+
+// So many more rows, if they fell into the bins as these do: all bins have to be shown to hold, or
+// one of them to be broken.
+std::optional<int64_t> Judgement::ScanNeeds(const Worst& worst) const {
+  const bool kept = worst.gap <= test_.limit;
+  const double alpha =
+      kept ? suite_.alpha : alarm_alpha_ / static_cast<double>(worst.scanned.size());
+  std::optional<double> growth;
+  for (const auto& counts : worst.scanned) {
+    if (!kept && stats::BoundGap(counts, alpha).observed <= test_.limit) continue;
+    const auto needed = stats::GapTrialsNeeded(counts, test_.limit, alpha);
+    if (!needed && kept) return std::nullopt;
+    if (!needed) continue;
+    const double one =
+        static_cast<double>(*needed) / static_cast<double>(counts[0].n + counts[1].n);
+    growth = !growth ? one : kept ? std::max(*growth, one) : std::min(*growth, one);
+  }
+  if (!growth) return std::nullopt;
+  return static_cast<int64_t>(std::ceil(*growth * judged.result.n()));
 }
 
 // A shortcut that was learnt shows as a rate of errors, given the label, that depends on what has
@@ -458,7 +488,7 @@ void Judgement::RunShortcut() {
       all.broken = std::min(all.broken, one.broken);
     }
   }
-  if (worst.bins == 0) {
+  if (worst.scanned.empty()) {
     return Refuse("no bin of " + test_.attribute.text + " has " + std::to_string(test_.min_n) +
                   " samples of one label");
   }
@@ -467,12 +497,13 @@ void Judgement::RunShortcut() {
     SetClustering(static_cast<int64_t>(clusters_->Split(judged.counted).size()),
                   worst.design_effect);
   }
-  all.broken = std::min(1.0, all.broken * static_cast<double>(worst.bins));
+  all.broken = std::min(1.0, all.broken * static_cast<double>(worst.scanned.size()));
   p = all;
-  if (Open()) {
-    result().set_reason("the widest of " + std::to_string(worst.bins) + " bins differs by " +
-                        Percent(worst.gap) + " from the rest; so few samples could hide more");
-  }
+  if (!Open()) return;
+  Need(ScanNeeds(worst), "samples");
+  result().set_reason("the widest of " + std::to_string(worst.scanned.size()) +
+                      " bins differs by " + Percent(worst.gap) + " from the rest; " +
+                      result().reason());
 }
 
 void Judgement::RunFits() {

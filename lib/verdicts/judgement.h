@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,10 +20,11 @@ namespace bitfoundry::verdicts {
 
 // What a scan shows: of its bins, the worst.
 struct Worst {
-  int64_t bins = 0;  // that were looked at
   double alarm = 2;  // its p-value, if it is one; else 1
   double gap = -1;
   double design_effect = 1;
+  // Of each bin that was looked at: what is in it, and what is not.
+  std::vector<std::array<stats::Count, 2>> scanned;
 };
 
 // Judges one test; what it finds is in `judged`, and what chance has to do with it in `p`.
@@ -85,6 +87,7 @@ class Judgement {
   void RunShortcut();
   stats::PValues ScanBin(const Bin& bin, bool labelled, const std::vector<size_t>& places,
                          const std::vector<double>& values, Worst& worst);
+  std::optional<int64_t> ScanNeeds(const Worst& worst) const;
   void RunFits();
   void RunSameBits();
 

@@ -113,7 +113,7 @@ struct Suite {
   std::string name;
   int64_t version = 0;
   double alpha = 0.05;          // of each one-sided bound
-  int64_t max_evaluations = 0;  // of artefacts on the same rows; 0: any number
+  int64_t max_evaluations = 0;  // of the same rows, by any model; 0: any number
   std::vector<Slice> slices;
   std::vector<DataTest> tests;
   std::vector<Waiver> waivers;

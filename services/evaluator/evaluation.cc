@@ -58,8 +58,8 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
   verdicts::Circumstances circumstances{.date = read.date};
   Status counted;
   circumstances.evaluations = [&](const std::string& rows) -> int32_t {
-    const auto count = database_.Transact(
-        [&](db::Tx& tx) { return catalog::Verdicts(tx).CountJudged(rows, subject.artefact); });
+    const auto count =
+        database_.Transact([&](db::Tx& tx) { return catalog::Verdicts(tx).CountJudged(rows); });
     if (!count.ok()) counted = count.status();
     return count.ok() ? *count : 0;
   };

@@ -77,8 +77,8 @@ std::string Facts(const verdicts::Judged& judged) {
             verdicts::Percent(test.ceiling()) + ". ";
   }
   if (test.evaluations() > 1) {
-    html += "These rows were put to <b>" + std::to_string(test.evaluations()) +
-            " models</b> so far, this one included. ";
+    html += "These rows were judged in <b>" + std::to_string(test.evaluations()) +
+            " evaluations</b> so far, this one included. ";
   }
   if (test.p_holds() < 1 || test.p_broken() < 1) {
     html += "p of the proof " + Format("%.2g", test.p_holds()) + ", of the alarm " +
@@ -222,8 +222,8 @@ std::string Limits(const v1::Verdict& verdict, const Evidence& evidence) {
     synthetic = synthetic || !test.transform().empty();
   }
   if (evaluations > 1) {
-    html += "<li>Up to <b>" + std::to_string(evaluations) +
-            " models</b> were judged on the same rows, this one included. Each look at the same "
+    html += "<li>The same rows were judged in up to <b>" + std::to_string(evaluations) +
+            " evaluations</b>, this one included. Each look at the same "
             "labels makes it likelier that the next pass is luck.</li>";
   }
   if (synthetic) {

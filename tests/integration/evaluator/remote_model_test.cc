@@ -266,7 +266,7 @@ TEST_F(RemoteModelTest, IsNeverReleasedAndNeverABaseline) {
   EXPECT_THROW(Run("UPDATE verdicts SET remote_model = NULL"), pqxx::check_violation);
 }
 
-TEST_F(RemoteModelTest, CountsAmongTheModelsThatWereJudgedOnTheSameRows) {
+TEST_F(RemoteModelTest, CountsAmongTheEvaluationsOfTheSameRows) {
   Judge(Request(server_.address()));
   v1::CreateEvaluationRequest request;
   request.set_artefact(artefact_);

@@ -188,7 +188,9 @@ TEST_F(JudgeTest, WaivesUntilADayAndNeverAnError) {
   EXPECT_EQ(Overall(waived), v1::PASS);
 
   date_ = "2026-02-01";
-  EXPECT_EQ(Overall(Run("  x: 'true'\n", tests + waiver)), v1::FAIL);
+  const auto ended = Run("  x: 'true'\n", tests + waiver);
+  EXPECT_EQ(Overall(ended), v1::FAIL);
+  EXPECT_EQ(ended[1].result.reason(), "the waiver by A. Person ended after 2026-01-31");
 
   date_ = "2026-01-01";
   const std::string error = "  - { id: f, slice: all, metric: fpr, at_most: 0.1, min_n: 101 }\n";

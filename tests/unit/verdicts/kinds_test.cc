@@ -261,6 +261,23 @@ TEST_F(KindsTest, PassesAScanWhoseBinsAreLargeEnough) {
       "no bin of attr.brightness has 9000 samples of one label");
 }
 
+TEST_F(KindsTest, SaysHowManySamplesWouldSettleAScan) {
+  const auto scan = [&](size_t times) {
+    data_.rows.clear();
+    predictions_[""].clear();
+    for (size_t i = 0; i < times; ++i) AddDark(data_, predictions_[""], 0.5, /*learnt=*/false, 1);
+    for (size_t i = 0; i < data_.rows.size(); ++i) data_.rows[i].name = std::to_string(i);
+    return One("{ id: t, scan: shortcut, on: attr.brightness, max_gap: 0.06, min_n: " +
+               std::to_string(200 * times) + " }");
+  };
+  const auto open = scan(1);
+  ASSERT_EQ(open.outcome(), v1::INCONCLUSIVE);
+  EXPECT_THAT(open.reason(), ::testing::HasSubstr(" more samples would settle it"));
+  const auto times = static_cast<size_t>(1 + open.labels_needed() / 10'000);
+  EXPECT_EQ(scan(times).outcome(), v1::INCONCLUSIVE) << open.labels_needed();
+  EXPECT_EQ(scan(times + 1).outcome(), v1::PASS) << open.labels_needed();
+}
+
 // ---- Invariance, saliency, firmware
 
 TEST_F(KindsTest, CountsASampleAsFlippedIfAnyTransformFlipsIt) {
@@ -289,7 +306,12 @@ TEST_F(KindsTest, BoundsTheMeanShareOfSaliencyInsideTheBox) {
   EXPECT_NEAR(pass.measured(), 0.7, 1e-12);
   EXPECT_NEAR(pass.lower(), 0.7 - std::sqrt(std::log(20) / 200), 1e-12);  // Hoeffding's
   EXPECT_EQ(One(test + "0.9 }").outcome(), v1::FAIL);
-  EXPECT_EQ(One(test + "0.65 }").reason(), "the mean is too near the limit for so few samples");
+  const auto open = One(test + "0.6 }");
+  EXPECT_EQ(open.labels_needed(), 50);  // ln 20 / (2 * 0.1^2) = 149.8
+  EXPECT_EQ(open.reason(), "at the observed rate, 50 more samples with a box would settle it");
+  EXPECT_EQ(One(test + "0.65 }").reason(),
+            "the mean is too near the limit: it would take 600 samples with a box, and 200 are "
+            "looked at");
   EXPECT_EQ(One(test + "0.55, min_n: 101 }").reason(),
             "only 100 samples with a box, among 200 rows in the slice (0 more could not be "
             "decided); at least 101 are wanted");
