@@ -54,7 +54,7 @@ bool Status::retryable() const {
 std::string Status::reason() const { return reason_.empty() ? Name(code_) : reason_; }
 
 Status Status::In(const std::string& context) const {
-  return {code_, reason_.c_str(), context + ": " + message_};
+  return {code_, reason_.c_str(), message_.empty() ? context : context + ": " + message_};
 }
 
 std::string Status::ToString() const {

@@ -85,7 +85,9 @@ constexpr char kProgress[] = R"sql(
              AND payload->>'projectId' = $1::text) AS waiting_jobs,
          (SELECT count(*) FROM finished_jobs WHERE kind IN ('label', 'describe')
              AND state = 'dead' AND payload->>'projectId' = $1::text) AS dead_jobs,
-         (SELECT count(*) FROM tasks WHERE project_id = $1 AND closed_at IS NULL) AS open_tasks
+         (SELECT count(*) FROM tasks WHERE project_id = $1 AND closed_at IS NULL) AS open_tasks,
+         (SELECT count(*) FROM answers AS a JOIN samples AS s ON s.id = a.sample_id
+           WHERE s.project_id = $1 AND a.kind <> 'teacher') AS people_answers
 )sql";
 
 constexpr char kAnswers[] = R"sql(
@@ -209,6 +211,7 @@ Result<TeacherProgress> GetTeacherProgress(db::Tx& tx, int64_t project_id) {
                            .waiting_jobs = row["waiting_jobs"].as<int64_t>(),
                            .dead_jobs = row["dead_jobs"].as<int64_t>(),
                            .open_tasks = row["open_tasks"].as<int64_t>(),
+                           .people_answers = row["people_answers"].as<int64_t>(),
                            .answers = {}};
   for (const auto& answer : tx.work.exec_params(kAnswers, project_id)) {
     progress.answers[answer[0].as<int>()] = answer[1].as<int64_t>();

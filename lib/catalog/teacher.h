@@ -103,6 +103,7 @@ struct TeacherProgress {
   int64_t waiting_jobs = 0;   // label and describe jobs, ready or running
   int64_t dead_jobs = 0;
   int64_t open_tasks = 0;          // for people
+  int64_t people_answers = 0;      // theirs, and of whoever brought the images
   std::map<int, int64_t> answers;  // a teacher's, by class index; -1: refusals
 };
 Result<TeacherProgress> GetTeacherProgress(db::Tx& tx, int64_t project_id);

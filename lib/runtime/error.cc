@@ -24,14 +24,16 @@ Status FromGrpc(const grpc::Status& status) {
   const Code code = status.error_code() == grpc::StatusCode::UNAUTHENTICATED
                         ? Code::kPermissionDenied
                         : static_cast<Code>(status.error_code());
+  std::string message = status.error_message();
+  if (message == Status(code, "").ToString()) message.clear();  // gRPC, with nothing more to say
   google::rpc::Status details;
   if (details.ParseFromString(status.error_details())) {
     for (const auto& detail : details.details()) {
       google::rpc::ErrorInfo info;
-      if (detail.UnpackTo(&info)) return {code, info.reason().c_str(), status.error_message()};
+      if (detail.UnpackTo(&info)) return {code, info.reason().c_str(), message};
     }
   }
-  return {code, status.error_message()};
+  return {code, message};
 }
 
 }  // namespace bitfoundry::runtime

@@ -39,6 +39,7 @@ grpc::Status AutoLabelService::GetAutoLabelProgress(grpc::ServerContext*,
     (*response->mutable_answers())[name] = answers;
   }
   response->set_open_tasks(counts.open_tasks);
+  response->set_people_answers(counts.people_answers);
   response->set_teacher(progress->teacher);
   return grpc::Status::OK;
 }

@@ -457,9 +457,11 @@ void AddIngest(CLI::App& app, Shell& shell) {
       ->capture_default_str();
   ingest->add_option("--tag", o->tags, "key=value, on every sample; repeat for more")
       ->check(Utf8Text());
-  CLI::Option* labels = ingest->add_option("--labels", o->labels,
-                                           "CSV: name,label[,x,y,width,height]; a name is a path\n"
-                                           "as given to PATH, or relative to the folder given");
+  CLI::Option* labels =
+      ingest->add_option("--labels", o->labels,
+                         "CSV: name,label[,x,y,width,height]: a label of the whole image,\n"
+                         "or of a window of it, in pixels from its top left; a name is a path\n"
+                         "as given to PATH, or relative to the folder given");
   ingest->add_option("--annotator", o->annotator, "Who says what --labels says")
       ->check(Utf8Text())
       ->capture_default_str()
@@ -491,6 +493,7 @@ void AddIngest(CLI::App& app, Shell& shell) {
 
 void AddDataCommands(CLI::App& app, Shell& shell) {
   CLI::App* project = app.add_subcommand("project", "One task each: classes and an input shape");
+  project->footer("Example:\n  bitfoundry project list");
   project->require_subcommand(1);
   const auto create = std::make_shared<ProjectOptions>();
   CLI::App* command =

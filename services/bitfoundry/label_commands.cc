@@ -13,6 +13,7 @@
 #include "bitfoundry/v1/autolabel.grpc.pb.h"
 #include "bitfoundry/v1/ingestion.grpc.pb.h"
 #include "bitfoundry/v1/labelqueue.grpc.pb.h"
+#include "bitfoundry/v1/project.grpc.pb.h"
 #include "images/codec.h"
 #include "images/image.h"
 #include "services/bitfoundry/cli.h"
@@ -51,7 +52,8 @@ std::string Text(const v1::AutoLabelProgress& progress) {
   const std::map<std::string, int64_t> answers(progress.answers().begin(),
                                                progress.answers().end());
   for (const auto& [name, count] : answers) text << " " << name << " " << count;
-  text << "; " << progress.open_tasks() << " tasks for people";
+  text << "; people " << progress.people_answers() << "; " << progress.open_tasks()
+       << " tasks for people";
   return text.str();
 }
 
@@ -171,28 +173,35 @@ class Annotator {
     *request.mutable_lease() = lease;
     request.set_annotator(options_.annotator);
     request.set_reason(reason);
-    v1::SkipTaskResponse response;
-    runtime::Call call;
-    return runtime::FromGrpc(stub_->SkipTask(&call, request, &response));
+    return WhileUnavailable([&] {
+      v1::SkipTaskResponse response;
+      runtime::Call call;
+      return stub_->SkipTask(&call, request, &response);
+    });
   }
 
   Status Release(const v1::TaskLease& lease) {
     v1::ReleaseTaskRequest request;
     *request.mutable_lease() = lease;
     request.set_annotator(options_.annotator);
-    v1::ReleaseTaskResponse response;
-    runtime::Call call;
-    return runtime::FromGrpc(stub_->ReleaseTask(&call, request, &response));
+    return WhileUnavailable([&] {
+      v1::ReleaseTaskResponse response;
+      runtime::Call call;
+      return stub_->ReleaseTask(&call, request, &response);
+    });
   }
 
   Result<std::string> Image(const v1::TaskLease& lease) {
     v1::ReadTaskImageRequest request;
     *request.mutable_lease() = lease;
-    runtime::Call call;
-    const auto stream = stub_->ReadTaskImage(&call, request);
     std::string png;
-    for (v1::ReadTaskImageResponse part; stream->Read(&part);) png += part.chunk();
-    BF_TRY(runtime::FromGrpc(stream->Finish()));
+    BF_TRY(WhileUnavailable([&] {
+      runtime::Call call;
+      const auto stream = stub_->ReadTaskImage(&call, request);
+      png.clear();
+      for (v1::ReadTaskImageResponse part; stream->Read(&part);) png += part.chunk();
+      return stream->Finish();
+    }));
     return png;
   }
 
@@ -318,8 +327,7 @@ Status SubmitBatch(Annotator& annotator, const std::map<std::string, PreparedAns
     }
     const auto name = std::find(classes.begin(), classes.end(), prepared.answer);
     if (name == classes.end()) {
-      return {Code::kInvalidArgument,
-              prepared.sample + ": the project has no class '" + prepared.answer + "'"};
+      return {Code::kAborted, prepared.sample + ": '" + prepared.answer + "' is no class any more"};
     }
     BF_TRY(annotator.Answer(task.lease(), static_cast<uint32_t>(name - classes.begin()),
                             prepared.tags));
@@ -328,9 +336,36 @@ Status SubmitBatch(Annotator& annotator, const std::map<std::string, PreparedAns
   return Status();
 }
 
+// Errors: kInvalidArgument if an answer is neither a class of the project nor a refusal.
+Status CheckAnswers(const Shell& shell, const LabelOptions& options,
+                    const std::vector<PreparedAnswer>& answers) {
+  const auto stub = v1::Projects::NewStub(BF_TRY(shell.Door("ingestion")));
+  v1::GetProjectRequest request;
+  request.set_name(options.project);
+  v1::Project project;
+  BF_TRY(WhileUnavailable([&] {
+    runtime::Call call;
+    return stub->GetProject(&call, request, &project);
+  }));
+  const auto& classes = project.classes();
+  for (const PreparedAnswer& prepared : answers) {
+    if (kRefusalNames.contains(prepared.answer)) continue;
+    if (std::find(classes.begin(), classes.end(), prepared.answer) != classes.end()) continue;
+    std::string known;
+    for (const std::string& name : classes) known += name + ", ";
+    for (const auto& [name, reason] : kRefusalNames) known += name + ", ";
+    known.resize(known.size() - 2);
+    return {Code::kInvalidArgument, "ANSWER",
+            options.answers + ":" + std::to_string(prepared.line) + ": '" + prepared.answer +
+                "' is no answer here; those are: " + known};
+  }
+  return Status();
+}
+
 // Submits every prepared answer that a task waits for, through the queue like anybody else.
 Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const LabelOptions& options) {
   const auto answers = BF_TRY(ReadPreparedAnswers(options.answers));
+  BF_TRY(CheckAnswers(shell, options, answers));
   const auto names = BF_TRY(NamesByPlace(shell, options.project));
   Tally tally;
   std::map<std::string, PreparedAnswer> batch;

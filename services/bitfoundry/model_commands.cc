@@ -426,6 +426,7 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
       ->required();
 
   CLI::App* artefact = app.add_subcommand("artefact", "What a run publishes");
+  artefact->footer("Example:\n  bitfoundry artefact pull 3f9a2b1c -o person/");
   artefact->require_subcommand(1);
   const auto pull = std::make_shared<ModelOptions>();
   command = Add(*artefact, shell, "pull", "Fetch every file of an artefact, digests checked",

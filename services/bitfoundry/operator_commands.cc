@@ -90,6 +90,7 @@ void AddOperatorCommands(CLI::App& app, Shell& shell) {
       ->envname("BF_PG_DSN");
 
   CLI::App* jobs = app.add_subcommand("jobs", "Jobs that were given up");
+  jobs->footer("Example:\n  bitfoundry jobs list-dead");
   jobs->require_subcommand(1);
   const CLI::IsMember kinds({"label", "describe", "train", "evaluate", "evaluate_remote"});
   const auto list = std::make_shared<JobOptions>();

@@ -82,9 +82,10 @@ Result<std::vector<PreparedAnswer>> ReadPreparedAnswers(const std::string& path)
                                                 " fields where the first line has " +
                                                 std::to_string(names.size()));
     } else {
-      const Result<PreparedAnswer> answer = Read(names, *fields);
+      Result<PreparedAnswer> answer = Read(names, *fields);
       if (!answer.ok()) return answer.status().In(where);
-      answers.push_back(*answer);
+      answer->line = number;
+      answers.push_back(*std::move(answer));
     }
   }
   return answers;

@@ -24,6 +24,7 @@ struct PreparedAnswer {
   std::string answer;
   std::optional<int64_t> frame;
   std::map<std::string, std::string> tags;
+  int line = 0;  // of the file, from 1
 };
 
 // Errors: kInvalidArgument, "answers.csv:12: ..." says what was expected.

@@ -288,6 +288,11 @@ TEST_F(Story, PeopleAreAskedAboutEverySampleWithoutALabelIfToldTo) {
   factory_.Must("ingest bars " + pictures_.test + " --part test --session evening");
   const std::string prepared = "label bars --annotator maria --answers " + pictures_.answers;
   constexpr int kAnswers = Pictures::kPale + Pictures::kTest;
+  const std::string cats = Write("cats.csv", "sample,answer\nx,unsure\nx,cat\n");
+  const Said refused = factory_.Cli("label bars --annotator maria --json --answers " + cats);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.json()["error"]["message"],
+              HasSubstr("cats.csv:3: 'cat' is no answer here; those are: no_person, person, "));
   EXPECT_EQ(factory_.Must(prepared)["no_task"], kAnswers);
   EXPECT_EQ(factory_.Must(prepared + " --all")["answered"], kAnswers);
   EXPECT_EQ(factory_.One("SELECT count(*) FROM tasks"),
