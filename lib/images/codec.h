@@ -44,8 +44,8 @@ struct Limits {
 //     IMAGE_FORMAT     not JPEG or PNG; the message names what it is, if it is known
 //     IMAGE_TOO_LARGE  over a limit
 //     IMAGE_TRUNCATED  ends early; the message says at which byte
-//     IMAGE_CORRUPT    malformed; the message names the check, and the byte where it is known, which
-//                      it is not within the coded data of a JPEG
+//     IMAGE_CORRUPT    malformed; the message names the check, and the byte but within the coded
+//                      data of a JPEG
 Result<Header> Probe(std::string_view bytes, const Limits& limits = {});
 
 // The pixels: gray if the file is gray, else RGB. Errors are those of Probe.

@@ -35,6 +35,14 @@ inline bool Says(const std::filesystem::path& log, const std::string& words) {
   return false;
 }
 
+// Whether its last line holds those words.
+inline bool EndsWith(const std::filesystem::path& log, const std::string& words) {
+  std::ifstream file(log);
+  std::string last;
+  for (std::string line; std::getline(file, line);) last = line;
+  return last.find(words) != std::string::npos;
+}
+
 class SmallStory {
  public:
   // A worker that is silent for 3 s loses its run.

@@ -127,6 +127,12 @@ Factory::~Factory() {
 }
 
 void Factory::Up() { Must("up --detach --teacher " + teacher_->address()); }
+void Factory::UpWithABlindTeacher() {
+  const std::string model = folder_ / "blind.onnx";
+  const std::string make = "/usr/bin/python3 " BF_SOURCE_DIR "/tests/support/blind_teacher.py ";
+  if (std::system((make + model).c_str()) != 0) throw std::runtime_error("cannot make " + model);
+  Must("up --detach --teacher-model-file " + model);
+}
 void Factory::Down() { Must("down"); }
 
 Said Factory::Cli(const std::string& arguments) const {

@@ -44,6 +44,8 @@ class Factory {
   Factory& operator=(const Factory&) = delete;
 
   void Up();
+  // The same with bf-teacher, a process like the others, around a network that sees nobody.
+  void UpWithABlindTeacher();
   void Down();
 
   // `bitfoundry ARGUMENTS`.

@@ -152,6 +152,34 @@ TEST_F(QueueTest, ATransientErrorIsTriedAgainLaterAPermanentOneNever) {
   EXPECT_EQ(One("SELECT last_error FROM finished_jobs"), "INVALID_ARGUMENT: bad");
 }
 
+// Full jitter: what failed together comes back apart, anywhere within a time that doubles.
+TEST_F(QueueTest, TheTimeToTheNextAttemptIsDrawnFromATimeThatDoublesUpTo300Seconds) {
+  constexpr int kJobs = 100;
+  for (int i = 0; i < kJobs; ++i) ASSERT_THAT(Enqueue({.max_attempts = 12}), IsOk());
+  for (const auto& [attempt, most] : {std::pair{1, 2.0}, {3, 8.0}, {8, 256.0}, {11, 300.0}}) {
+    Run("UPDATE jobs SET run_at = now(), attempt = " + std::to_string(attempt - 1));
+    const auto leases = ClaimUpTo(kJobs);
+    ASSERT_EQ(leases.size(), size_t{kJobs});
+    const auto waits = database().Transact([&](db::Tx& tx) -> Result<std::vector<double>> {
+      for (const Lease& lease : leases) {
+        BF_TRY(Queue(tx).GiveBack(lease, Status(Code::kUnavailable, "down")));
+      }
+      std::vector<double> drawn;
+      for (const auto& row :
+           tx.work.exec("SELECT extract(epoch FROM run_at - now()) FROM jobs ORDER BY 1")) {
+        drawn.push_back(row[0].as<double>());
+      }
+      return drawn;
+    });
+    ASSERT_THAT(waits, IsOk());
+    EXPECT_GE(waits->front(), 0);
+    EXPECT_LT(waits->front(), 0.2 * most);  // by chance not, one in 5 * 10^9 times
+    EXPECT_GT(waits->back(), 0.8 * most);
+    EXPECT_LE(waits->back(), most);
+    EXPECT_NEAR((*waits)[kJobs / 2], most / 2, 0.3 * most);  // six standard errors
+  }
+}
+
 TEST_F(QueueTest, ATransientErrorOnTheLastAttemptIsFinal) {
   ASSERT_THAT(Enqueue({.max_attempts = 1}), IsOk());
   EXPECT_EQ(*GiveBack(*Claim(), Status(Code::kUnavailable, "down")), GivenBack::kDead);
