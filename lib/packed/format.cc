@@ -359,8 +359,9 @@ Result<Network> Parse(std::span<const uint8_t> bytes) {
                                       "; this reader knows " + std::to_string(kMajor));
   }
   if (length != bytes.size()) {
-    return Bad("TRUNCATED", "the header says " + std::to_string(length) + " bytes, there are " +
-                                std::to_string(bytes.size()));
+    return Bad(bytes.size() < length ? "TRUNCATED" : "TOO_LONG",
+               "the header says " + std::to_string(length) + " bytes, there are " +
+                   std::to_string(bytes.size()));
   }
   return SectionReader(bytes).Read();
 }

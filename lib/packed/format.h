@@ -19,6 +19,7 @@ inline constexpr size_t kMaxModelBytes = size_t{4} << 20;
 // Errors: kInvalidArgument, with a reason of Describe() or
 //   TOO_LARGE        more than kMaxModelBytes
 //   TRUNCATED        the bytes end inside a header or a section
+//   TOO_LONG         they go on after what the header says
 //   BAD_MAGIC        not a model.bnn
 //   UNKNOWN_VERSION  of another major version
 //   BAD_CRC          of the header or of a section

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include "slices/nearest.h"
 
@@ -60,6 +61,17 @@ class Lexer {
     if (c == '"' || c == '\'') return Text(c);
     const bool dots = rest_.starts_with("..");
     if ((IsDigit(c) || c == '-' || c == '.') && !dots) return Number();
+    using Pair = std::pair<std::string_view, std::string_view>;
+    for (const auto& [wrong, right] : {Pair{"===", "=="},
+                                       {"!==", "!="},
+                                       {">==", ">="},
+                                       {"<==", "<="},
+                                       {"=>", ">="},
+                                       {"=<", "<="},
+                                       {"<>", "!="}}) {
+      if (!rest_.starts_with(wrong)) continue;
+      return Invalid(at_, "write " + std::string(right) + ", not " + std::string(wrong));
+    }
     for (const std::string_view sign : {"..<", "..", "&&", "||", "==", "!=", "<=", ">=", "<", ">",
                                         "!", "(", ")", "[", "]", ","}) {
       if (!rest_.starts_with(sign)) continue;

@@ -425,7 +425,8 @@ stats::PValues Judgement::ScanBin(const Bin& bin, bool labelled, const std::vect
     unknown = unknown || clustering.too_few_groups;
     worst.design_effect = std::max(worst.design_effect, clustering.design_effect);
   }
-  worst.scanned.push_back(counts);
+  ++worst.bins;
+  if (!unknown) worst.scanned.push_back(counts);
   const stats::PValues bin_p = unknown ? stats::PValues() : stats::TestGap(counts, test_.limit);
   const double gap = stats::BoundGap(counts, suite_.alpha).observed;
   const double alarm = bin_p.broken <= suite_.alpha ? bin_p.broken : 1;
@@ -441,12 +442,25 @@ stats::PValues Judgement::ScanBin(const Bin& bin, bool labelled, const std::vect
   return bin_p;
 }
 
+// Of the widest gap that there truly is: an upper bound holds if it does for the bin that has it, a
+// lower one if it does for all (Bonferroni).
+void Judgement::BoundScan(const Worst& worst) {
+  const double each = suite_.alpha / static_cast<double>(worst.bins);
+  double lower = 0;
+  double upper = worst.bins > std::ssize(worst.scanned) ? 1 : 0;
+  for (const auto& counts : worst.scanned) {
+    lower = std::max(lower, stats::BoundGap(counts, each).lower);
+    upper = std::max(upper, stats::BoundGap(counts, suite_.alpha).upper);
+  }
+  result().set_lower(lower);
+  result().set_upper(upper);
+}
+
 // So many more rows, if they fell into the bins as these do: all bins have to be shown to hold, or
 // one of them to be broken.
 std::optional<int64_t> Judgement::ScanNeeds(const Worst& worst) const {
   const bool kept = worst.gap <= test_.limit;
-  const double alpha =
-      kept ? suite_.alpha : alarm_alpha_ / static_cast<double>(worst.scanned.size());
+  const double alpha = kept ? suite_.alpha : alarm_alpha_ / static_cast<double>(worst.bins);
   std::optional<double> growth;
   for (const auto& counts : worst.scanned) {
     if (!kept && stats::BoundGap(counts, alpha).observed <= test_.limit) continue;
@@ -488,7 +502,7 @@ void Judgement::RunShortcut() {
       all.broken = std::min(all.broken, one.broken);
     }
   }
-  if (worst.scanned.empty()) {
+  if (worst.bins == 0) {
     return Refuse("no bin of " + test_.attribute.text + " has " + std::to_string(test_.min_n) +
                   " samples of one label");
   }
@@ -497,13 +511,19 @@ void Judgement::RunShortcut() {
     SetClustering(static_cast<int64_t>(clusters_->Split(judged.counted).size()),
                   worst.design_effect);
   }
-  all.broken = std::min(1.0, all.broken * static_cast<double>(worst.scanned.size()));
+  all.broken = std::min(1.0, all.broken * static_cast<double>(worst.bins));
   p = all;
+  BoundScan(worst);
   if (!Open()) return;
-  Need(ScanNeeds(worst), "samples");
-  result().set_reason("the widest of " + std::to_string(worst.scanned.size()) +
-                      " bins differs by " + Percent(worst.gap) + " from the rest; " +
-                      result().reason());
+  const int64_t unknown = worst.bins - std::ssize(worst.scanned);
+  if (unknown > 0 && worst.gap <= test_.limit) {
+    result().set_reason(std::to_string(unknown) + " bins lie in fewer than " +
+                        std::to_string(stats::kMinGroups) + " groups of " + test_.cluster->text);
+  } else {
+    Need(ScanNeeds(worst), "samples");
+  }
+  result().set_reason("the widest of " + std::to_string(worst.bins) + " bins differs by " +
+                      Percent(worst.gap) + " from the rest; " + result().reason());
 }
 
 void Judgement::RunFits() {

@@ -23,7 +23,8 @@ struct Worst {
   double alarm = 2;  // its p-value, if it is one; else 1
   double gap = -1;
   double design_effect = 1;
-  // Of each bin that was looked at: what is in it, and what is not.
+  int64_t bins = 0;  // that were looked at
+  // Of those of which anything can be shown: what is in it, and what is not.
   std::vector<std::array<stats::Count, 2>> scanned;
 };
 
@@ -87,6 +88,7 @@ class Judgement {
   void RunShortcut();
   stats::PValues ScanBin(const Bin& bin, bool labelled, const std::vector<size_t>& places,
                          const std::vector<double>& values, Worst& worst);
+  void BoundScan(const Worst& worst);
   std::optional<int64_t> ScanNeeds(const Worst& worst) const;
   void RunFits();
   void RunSameBits();

@@ -27,7 +27,7 @@ std::string Shown(const v1::TestResult& test) {
   if (IsFigure(test)) return Number(test.measured());
   if (test.kind() == "same_bits") return "equal to the reference, layer by layer";
   if (test.kind() == "shortcut" && test.outcome() == v1::PASS) {
-    return "every bin is within the limit";
+    return "every bin differs by at most " + Percent(test.upper());
   }
   if (test.kind() == "shortcut") {  // the bin that shows it, and the rest
     std::string bins;
@@ -118,9 +118,7 @@ std::string Finding(const v1::TestResult& test) {
       finding = test.reason().empty() ? Shown(test) : test.reason();
       break;
     case v1::INCONCLUSIVE:
-      finding = test.kind() == "shortcut"
-                    ? test.reason()
-                    : Percent(test.lower()) + " to " + Percent(test.upper()) + "; " + test.reason();
+      finding = Percent(test.lower()) + " to " + Percent(test.upper()) + "; " + test.reason();
       break;
     default:
       finding = test.reason();

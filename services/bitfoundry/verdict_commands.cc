@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/digest.h"
 #include "bitfoundry/v1/evaluator.grpc.pb.h"
 #include "bitfoundry/v1/trainer.grpc.pb.h"
 #include "services/bitfoundry/cli.h"
@@ -150,7 +151,10 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
 Result<int> ShowVerdict(const Shell& shell, const VerdictOptions& options) {
   v1::GetVerdictRequest request;
   request.set_artefact(options.model);
-  request.set_suite(options.suite);
+  if (!options.suite.empty()) {
+    request.set_suite(IsDigest(options.suite) ? options.suite
+                                              : Sha256(BF_TRY(ReadSuite(options.suite))));
+  }
   request.set_snapshot(options.snapshot);
   if (!options.baseline.empty()) request.set_baseline(options.baseline);
   const auto stub = v1::Evaluator::NewStub(BF_TRY(shell.Door("evaluator")));
@@ -211,7 +215,7 @@ void AddVerdictCommands(CLI::App& app, Shell& shell) {
       ->required();
   command->add_option("--baseline", verdict->baseline,
                       "Artefact that it was held against; else whatever the newest was");
-  command->add_option("--suite", verdict->suite, "Digest of a suite; else the newest");
+  command->add_option("--suite", verdict->suite, "YAML file, or a suite's digest; else the newest");
   for (const char* name : {"evaluate", "verdict"}) {
     app.get_subcommand(name)->preparse_callback(
         [&shell](size_t) { shell.error_code = kNoVerdict; });

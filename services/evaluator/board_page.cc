@@ -98,7 +98,7 @@ std::string ModelHead(const v1::BoardModel& model) {
 }
 
 std::string Between(const v1::TestResult& test) {
-  if (test.kind() == "fits" || test.kind() == "same_bits" || test.kind() == "shortcut") return "";
+  if (test.kind() == "fits" || test.kind() == "same_bits") return "";
   return verdicts::Percent(test.lower()) + " to " + verdicts::Percent(test.upper());
 }
 

@@ -78,22 +78,20 @@ std::string LimitChart(const v1::TestResult& test) {
   if (test.kind() == "fits") return Budget(test);
   if (test.kind() == "same_bits") return "";
   const bool seen = test.n() > 0 && test.outcome() != v1::ERROR;
-  const bool between = seen && test.kind() != "shortcut";  // of a scan there is no one interval
   const double bound = test.bound();
-  double least = std::min(bound, between ? test.lower() : bound);
-  double most = std::max(bound, between ? test.upper() : bound);
+  double least = bound, most = bound;
   if (seen) {
-    least = std::min(least, test.measured());
-    most = std::max(most, test.measured());
+    least = std::min({least, test.lower(), test.measured()});
+    most = std::max({most, test.upper(), test.measured()});
   }
   const Scale scale = Scale::Around(least, most);
   std::string svg = scale.Bar(scale.low(), scale.high(), kAllowed);
   svg += test.at_most() ? scale.Bar(bound, scale.high(), kForbidden)
                         : scale.Bar(scale.low(), bound, kForbidden);
-  if (between) {
+  if (seen) {
     svg += scale.Bar(test.lower(), test.upper(), "y=\"7\" height=\"12\" rx=\"3\" opacity=\".45\"");
+    svg += scale.Dot(test.measured());
   }
-  if (seen) svg += scale.Dot(test.measured());
   const double ceiling = test.ceiling();
   if (ceiling > 0 && ceiling > scale.low() && ceiling < scale.high()) {
     svg += scale.Upright(ceiling, "stroke-dasharray=\"2 2\" opacity=\".5\"");

@@ -230,14 +230,14 @@ Result<Explanations> Explain(const verdicts::Subject& subject, const verdicts::E
   std::atomic<size_t> next = 0;
   const auto take = [&]() -> Status {
     auto candidate = BF_TRY(Explainers::Make(subject.network));
-    std::optional<Explainers> shipped;
+    std::optional<Explainers> baseline;
     if (evaluated.evidence.has_baseline) {
-      shipped = BF_TRY(Explainers::Make(subject.baseline_network));
+      baseline = BF_TRY(Explainers::Make(subject.baseline_network));
     }
     for (size_t i = next++; i < work.size(); i = next++) {
       if (stop.stop_requested()) return Status(Code::kCancelled, "stopped in the middle");
       found[i] = BF_TRY(ExplainOne(evaluated.evidence, work[i], explanations.options,
-                                   work[i].question.shipped ? *shipped : candidate));
+                                   work[i].question.baseline ? *baseline : candidate));
     }
     return Status();
   };

@@ -35,9 +35,9 @@ std::vector<Shown> Choose(const verdicts::DataTest& test, const verdicts::Judged
 
 // What speaks for this class in this picture?
 struct Question {
-  bool shipped = false;  // by the baseline; else by the candidate
-  std::string view;      // transform, "" for none
-  size_t place = 0;      // in Evidence::rows
+  bool baseline = false;  // by the baseline; else by the candidate
+  std::string view;       // transform, "" for none
+  size_t place = 0;       // in Evidence::rows
   size_t of_class = 0;
 
   auto operator<=>(const Question&) const = default;

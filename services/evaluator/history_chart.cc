@@ -33,14 +33,14 @@ std::string Text(double x, double y, const char* anchor, const std::string& text
 class Chart {
  public:
   Chart(const v1::BoardTest& row, const std::string& kind, int versions)
-      : row_(row), figure_(kind == "fits"), interval_(!figure_ && kind != "shortcut") {
+      : row_(row), figure_(kind == "fits") {
     step_ = (kWidth - kLeft - kRight) / std::max(1, versions);
     const double bound = row.history(row.history_size() - 1).bound();
     double least = bound, most = bound;
     for (const v1::BoardPoint& point : row.history()) {
       if (point.outcome() == v1::ERROR) continue;
-      least = std::min({least, point.measured(), interval_ ? point.lower() : bound});
-      most = std::max({most, point.measured(), interval_ ? point.upper() : bound});
+      least = std::min({least, point.measured(), figure_ ? bound : point.lower()});
+      most = std::max({most, point.measured(), figure_ ? bound : point.upper()});
     }
     const double room = std::max(0.08 * (most - least), figure_ ? 0.05 * most : 0.01);
     low_ = figure_ ? 0 : std::max(least < 0 ? -1.0 : 0.0, least - room);
@@ -109,7 +109,7 @@ class Chart {
              " width=\"8\" height=\"4\"/></g>";
     }
     const double y = Y(point.measured());
-    if (interval_) svg += Line(x, Y(point.upper()), x, Y(point.lower()), "interval");
+    if (!figure_) svg += Line(x, Y(point.upper()), x, Y(point.lower()), "interval");
     if (point.outcome() == v1::FAIL) {
       svg += Line(x - 4, y - 4, x + 4, y + 4, "cross") + Line(x - 4, y + 4, x + 4, y - 4, "cross");
     } else {
@@ -134,7 +134,6 @@ class Chart {
 
   const v1::BoardTest& row_;
   const bool figure_;
-  const bool interval_;
   double step_ = 0;
   double low_ = 0;
   double high_ = 1;

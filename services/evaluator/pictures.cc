@@ -70,7 +70,7 @@ class Album {
   std::string Answer(const Question& question, const Explanation& why) const {
     const auto* transform = question.view.empty() ? nullptr : &test_.transforms[0];
     std::string label = test_.kind != Kind::kRegression ? "what speaks for <b>"
-                        : question.shipped              ? "baseline: for <b>"
+                        : question.baseline             ? "baseline: for <b>"
                                                         : "candidate: for <b>";
     label += ClassOf(question.of_class) + "</b>";
     if (const auto box = verdicts::BoxOf(RowOf(question.place), subject_.network.input)) {

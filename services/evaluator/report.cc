@@ -54,11 +54,12 @@ std::string Table(const v1::Verdict& verdict, const verdicts::Suite& suite) {
   }
   return html + "</table></div><p class=\"soft\">Bars run between two one-sided bounds of " +
          Format("%g", 100 * (1 - suite.alpha)) +
-         "&nbsp;% each, exact for rates (Clopper and Pearson), for losses and for gaps; that of a "
-         "mean is Hoeffding's. The dot is what was observed, the upright line the limit, red the "
-         "side that it forbids, a dashed line what a perfect model reaches with these labels. A "
-         "test passes when its bar is clear of the red, fails when it is all inside (and no mere "
-         "chance among so many tests, by Holm), and is inconclusive otherwise. Of firmware the bar "
+         "&nbsp;% each, exact for rates (Clopper and Pearson), for losses and for gaps (of a scan "
+         "the widest); that of a mean is Hoeffding's. The dot is what was observed, the upright "
+         "line the limit, red the side that it forbids, a dashed line what a perfect model reaches "
+         "with these labels. A test passes when its bar is clear of the red, fails when it is all "
+         "inside (and no mere chance among so many tests, by Holm), and is inconclusive otherwise. "
+         "Of firmware the bar "
          "is the share of the limit that is used.</p>\n";
 }
 

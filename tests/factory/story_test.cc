@@ -171,6 +171,8 @@ class Story : public ::testing::Test {
     const std::string report = factory_.folder() / "report.html";
     EXPECT_EQ(Evaluate(artefact, kPass, "--report " + report), 0);
     EXPECT_GT(std::filesystem::file_size(report), 1000U);
+    const std::string again = Write("suite.yaml", Suite(kPass));
+    EXPECT_EQ(factory_.Cli("verdict " + artefact + " --suite " + again).code, 0);
   }
 
   void ExpectASignedVerdict(const std::string& artefact) {

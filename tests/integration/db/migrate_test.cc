@@ -39,6 +39,30 @@ TEST_F(MigrateTest, AMigrationThatFailsIsNamedInOneLine) {
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
 
+// 0008 reads from a suite's text what later suites say in columns.
+TEST_F(MigrateTest, GivesSuitesOfBeforeTheirTitlesAndVersions) {
+  Run("ALTER TABLE suites DROP COLUMN title, DROP COLUMN version");
+  Run("DELETE FROM schema_migrations WHERE name = '0008_suite_titles'");
+  const std::pair<const char*, const char*> said[] = {
+      {"suite: person\nversion: 3\ntests: []\n", "person 3"},
+      {"# suite: no\nversion: 12  # of many\nsuite: at the gate  # all\n", "at the gate 12"},
+      {"\"suite\": \"cats\"\n'version': 1\n\"version\": 2\n", "cats 2"},
+      {"suite: 'it'\nversion: 1\n", "it 1"},
+      {"tests:\n  - { suite: no, version: 4 }\n", "file.yaml 0"}};
+  for (size_t i = 0; i < std::size(said); ++i) {
+    std::string yaml = said[i].first;
+    for (size_t at = 0; (at = yaml.find('\'', at)) != yaml.npos; at += 2) yaml.insert(at, "'");
+    Run("INSERT INTO suites (digest, name, yaml) VALUES ('" +
+        std::string(64, static_cast<char>('a' + i)) + "', 'file.yaml', '" + yaml + "')");
+  }
+  EXPECT_THAT(Migrate(database()), IsOk());
+  for (size_t i = 0; i < std::size(said); ++i) {
+    EXPECT_EQ(One("SELECT title || ' ' || version FROM suites WHERE digest LIKE '" +
+                  std::string(1, static_cast<char>('a' + i)) + "%'"),
+              said[i].second);
+  }
+}
+
 TEST_F(MigrateTest, OfManyAtOnceEachMigrationIsAppliedByOne) {
   const std::string schema = One("SELECT current_schema()") + "_race";
   Run("CREATE SCHEMA " + schema);

@@ -108,7 +108,7 @@ TEST_F(ReportTest, ShowsWhatEachKindOfTestRestsOn) {
            "was not run: qemu-system-arm is &lt;not&gt; here",
            "<td>&lt;i&gt;more&lt;/i&gt; labels</td><td>holds</td>",
            "<td>over</td><td>has expired: the test blocks</td>",
-           "put to <b>3 models</b> so far",
+           "judged in <b>3 evaluations</b> so far",
        }) {
     EXPECT_NE(html.find(part), std::string::npos) << part;
   }
@@ -128,7 +128,7 @@ TEST_F(ReportTest, ExplainsSomePicturesOfEachTestByOcclusion) {
   for (const auto& [question, found] : explanations_.pictures) {
     const bool is_dark = subject_.data.Image(question.place)[0] == 40;
     const bool is_answer = question.of_class == (is_dark ? 0U : 1U);  // else it is the label
-    if (question.shipped || !question.view.empty() || !is_answer) continue;
+    if (question.baseline || !question.view.empty() || !is_answer) continue;
     const double each = found.map.values[0];
     for (const double value : found.map.values) EXPECT_EQ(value, each);
     EXPECT_EQ(each > 0, is_dark);

@@ -85,6 +85,14 @@ TEST(FormatTest, RefusesEveryTruncation) {
   }
 }
 
+TEST(FormatTest, RefusesWhatGoesOnAfterItsEnd) {
+  auto bytes = Bytes(RandomNetwork(1, 0));
+  for (int i = 0; i < 32; ++i) {
+    bytes.push_back(0);
+    EXPECT_EQ(Parse(bytes).status().reason(), "TOO_LONG");
+  }
+}
+
 TEST(FormatTest, RefusesATruncationThatIsSealedAgain) {
   const auto whole = Bytes(RandomNetwork(1, 0));
   for (size_t n = 16; n < whole.size(); ++n) {

@@ -140,6 +140,9 @@ TEST(Expression, SaysWhereAndWhatWasExpected) {
        "1:1: expected a condition, like label == \"person\" or tag.pose == \"back\", found the "
        "end"},
       {"label = 'person'", "1:7: write ==, not a single ="},
+      {"meta.position >== 3", "1:15: write >=, not >=="},
+      {"meta.position =< 3", "1:15: write <=, not =<"},
+      {"label <> 'person'", "1:7: write !=, not <>"},
       {"label == 'person' & true", "1:19: write &&, not a single &"},
       {"label == 'person' and true",
        "1:19: expected && or || or the end, found 'and'; write && for and, || for or, ! for not"},

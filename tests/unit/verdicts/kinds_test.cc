@@ -234,6 +234,9 @@ TEST_F(KindsTest, FindsTheDarkBinThatTheModelTakesForAPerson) {
     EXPECT_LE(std::stod(bin.substr(bin.rfind("..") + 2)), 0.2) << bin;  // dark, and nothing else
     EXPECT_EQ(brightness.groups(0).successes(), brightness.groups(0).n());
     EXPECT_LT(brightness.groups(1).upper(), 0.1) << bin;
+    EXPECT_GT(brightness.lower(), 0.1);
+    EXPECT_GT(brightness.measured(), brightness.lower());
+    EXPECT_LT(brightness.measured(), brightness.upper());
     EXPECT_NE(tests[1].result.outcome(), v1::FAIL) << seed;  // entropy has nothing to do with it
   }
 }
@@ -275,7 +278,11 @@ TEST_F(KindsTest, SaysHowManySamplesWouldSettleAScan) {
   EXPECT_THAT(open.reason(), ::testing::HasSubstr(" more samples would settle it"));
   const auto times = static_cast<size_t>(1 + open.labels_needed() / 10'000);
   EXPECT_EQ(scan(times).outcome(), v1::INCONCLUSIVE) << open.labels_needed();
-  EXPECT_EQ(scan(times + 1).outcome(), v1::PASS) << open.labels_needed();
+  EXPECT_LT(open.lower(), 0.06);
+  EXPECT_GT(open.upper(), 0.06);
+  const auto shown = scan(times + 1);
+  EXPECT_EQ(shown.outcome(), v1::PASS) << open.labels_needed();
+  EXPECT_LE(shown.upper(), 0.06);
 }
 
 // ---- Invariance, saliency, firmware

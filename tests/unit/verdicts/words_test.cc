@@ -61,7 +61,8 @@ TEST(Words, OfARegressionAGapAndAScan) {
   EXPECT_EQ(Counted(test), "60");
   test.set_kind("shortcut");
   EXPECT_EQ(Claim(test), "gap between bins <= 0.9");
-  EXPECT_EQ(Finding(test), "every bin is within the limit");
+  test.set_upper(0.25);
+  EXPECT_EQ(Finding(test), "every bin differs by at most 25.0 %");
   test.set_outcome(v1::FAIL);
   v1::Group& inside = *test.add_groups();
   inside.set_name("not person, attr.brightness in 0..0.2");
