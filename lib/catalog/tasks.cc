@@ -153,7 +153,8 @@ constexpr char kCountSlots[] = R"sql(
            min(task_id) FILTER (WHERE free) AS oldest
       FROM (SELECT task_id, state = 'open' OR lease_until < now() AS free
               FROM task_slots WHERE state IN ('open', 'leased')) AS slots)
-  SELECT open, leased, COALESCE(extract(epoch FROM now() - created_at), 0) AS age
+  SELECT open, leased, (SELECT count(*) FROM task_slots WHERE state = 'answered') AS answered,
+         COALESCE(extract(epoch FROM now() - created_at), 0) AS age
     FROM counts LEFT JOIN tasks ON tasks.id = oldest
 )sql";
 
@@ -271,6 +272,7 @@ Result<Tasks::Depth> Tasks::CountSlots() {
   const pqxx::row row = tx_.work.exec1(kCountSlots);
   return Depth{.open = row["open"].as<int64_t>(),
                .leased = row["leased"].as<int64_t>(),
+               .answered = row["answered"].as<int64_t>(),
                .oldest_open_age_seconds = row["age"].as<double>()};
 }
 

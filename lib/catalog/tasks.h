@@ -106,6 +106,7 @@ class Tasks {
   struct Depth {
     int64_t open = 0;  // an expired lease counts as open
     int64_t leased = 0;
+    int64_t answered = 0;
     double oldest_open_age_seconds = 0;  // since the task was opened; 0: none is open
   };
   Result<Depth> CountSlots();

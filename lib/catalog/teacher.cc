@@ -60,6 +60,11 @@ constexpr char kReserve[] = R"sql(
   DO UPDATE SET calls = teacher_spend.calls + $4, micros = teacher_spend.micros + $5
 )sql";
 
+constexpr char kGiveBack[] = R"sql(
+  UPDATE teacher_spend SET calls = calls - $3, micros = micros - $4
+   WHERE job_id = $1 AND lease_epoch = $2
+)sql";
+
 constexpr char kSettle[] = R"sql(
   INSERT INTO teacher_spend (job_id, lease_epoch, project_id, calls, micros, cache_hit, settled)
   VALUES ($2, $3, $1, 0, 0, $4, true)
@@ -182,14 +187,21 @@ Status TeacherBudget::Reserve(int64_t project_id, int64_t job_id, int64_t lease_
     const Spent spent = BF_TRY(Total(project_id));
     if ((max_calls > 0 && spent.calls + calls > max_calls) ||
         (max_micros > 0 && spent.micros + micros > max_micros)) {
-      return Status(Code::kFailedPrecondition, "BUDGET_EXHAUSTED",
-                    "the teacher's budget: " + std::to_string(spent.calls) + " calls and " +
-                        std::to_string(spent.micros) + " micros are spent of " +
-                        std::to_string(max_calls) + " and " + std::to_string(max_micros) +
-                        " (0: no limit); raise it with StartAutoLabel");
+      return Status(
+          Code::kFailedPrecondition, "BUDGET_EXHAUSTED",
+          "the teacher's budget: " + std::to_string(spent.calls) + " calls and " +
+              std::to_string(spent.micros) + " micros are spent of " + std::to_string(max_calls) +
+              " and " + std::to_string(max_micros) +
+              " (0: no limit); raise it with StartAutoLabel: `bitfoundry autolabel --max-calls`");
     }
   }
   tx_.work.exec_params0(kReserve, project_id, job_id, lease_epoch, calls, micros);
+  return Status();
+}
+
+Status TeacherBudget::GiveBack(int64_t job_id, int64_t lease_epoch, int64_t calls,
+                               int64_t price_micros) {
+  tx_.work.exec_params0(kGiveBack, job_id, lease_epoch, calls, calls * price_micros);
   return Status();
 }
 

@@ -82,6 +82,9 @@ class TeacherBudget {
   Status Reserve(int64_t project_id, int64_t job_id, int64_t lease_epoch, int64_t calls,
                  int64_t price_micros);
 
+  // Takes back what an attempt reserved for calls that were never made.
+  Status GiveBack(int64_t job_id, int64_t lease_epoch, int64_t calls, int64_t price_micros);
+
   // Marks the attempt's calls as accounted for by a result; `cache_hit` if it needed none.
   Status Settle(int64_t project_id, int64_t job_id, int64_t lease_epoch, bool cache_hit);
 

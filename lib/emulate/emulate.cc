@@ -169,7 +169,10 @@ Result<std::vector<packed::Golden>> RandomGolden(const packed::Network& network,
 }
 
 packed::FirmwareOptions OptionsFor(Core core, packed::FirmwareOptions options) {
-  if (core == Core::kM55 && !options.kernel) options.kernel = packed::Kernel::kRows;
+  options.isa = core == Core::kM0Plus ? packed::Isa::kArmv6m
+                : core == Core::kM55  ? packed::Isa::kHelium
+                : core == Core::kRv32 ? packed::Isa::kRv32
+                                      : packed::Isa::kArmv7m;
   return options;
 }
 

@@ -38,7 +38,7 @@ struct Prepared {
   std::vector<std::vector<packed::Layer>> layers;  // of each case
 };
 
-// `options` for a core: where no kernel is asked for, the M55 gets `rows`.
+// `options` for a core: kernels are chosen by its instruction set.
 packed::FirmwareOptions OptionsFor(Core core, packed::FirmwareOptions options);
 
 // The program that runs all cases.

@@ -16,10 +16,11 @@ const std::vector<File>& RuntimeFiles();  // lib/mcu/*
 
 namespace {
 
-constexpr uint64_t kLayerBytes = 60;   // sizeof(bf_layer), with pointers of 32 bits
-constexpr uint64_t kModelBytes = 24;   // sizeof(bf_model)
-constexpr uint32_t kGroup = 32;        // output channels that fast and lean do at once
-constexpr uint64_t kMaxCount = 65535;  // that they count to
+constexpr uint64_t kLayerBytes = 60;    // sizeof(bf_layer), with pointers of 32 bits
+constexpr uint64_t kModelBytes = 24;    // sizeof(bf_model)
+constexpr uint64_t kPaddingBytes = 12;  // that a linker may put between arrays, at most
+constexpr uint32_t kGroup = 32;         // output channels that fast and lean do at once
+constexpr uint64_t kMaxCount = 65535;   // that they count to
 constexpr uint64_t kArenaAlign = 4;
 constexpr uint64_t kCostAlign = 4;      // what kernels take is a multiple of it
 constexpr uint64_t kMostUnits = 65536;  // of flash, when kernels are chosen
@@ -59,20 +60,49 @@ uint64_t WindowWords(const BinaryOp& op, const Layer& layer) {
   return uint64_t{op.kernel_height} * op.kernel_width * Words(layer.in.channels);
 }
 
-// Instructions of a Cortex-M4, gcc 12.2 -O2: fitted to counts of 25 layers, within 5 % of each.
-// tests/target/counts_test.cc watches over it.
-uint64_t Instructions(Kernel kernel, const BinaryOp& op, const Layer& layer) {
+// Instructions of each kernel, gcc 12.2 -O2: fitted to what was counted of some 25 layers, within
+// 10 % on ARMv7-M, 15 % elsewhere, and 40 % of Helium's `rows`: tests/target/counts_test.cc.
+struct Pace {
+  // Of a pixel, and of each word of its window, which is gathered; then of each group of channels,
+  // and of each word (lean) or three words (fast) of it.
+  std::array<uint64_t, 4> fast, lean;
+  // Of a pixel, of each word; of each channel, with four words or more, with each four, with each
+  // that is left, and with an integer to give.
+  std::array<uint64_t, 7> rows;
+  uint64_t ints_percent;  // of what it takes an ARMv7-M to turn bit planes into numbers
+};
+
+constexpr Pace PaceOf(Isa isa) {
+  switch (isa) {
+    case Isa::kArmv6m:
+      return {{199, 10, 65, 1051}, {168, 21, 79, 447}, {190, 11, 76, 71, 63, 25, 32}, 185};
+    case Isa::kHelium:
+      return {{141, 8, 48, 485}, {118, 16, 59, 251}, {270, 18, 9, 0, 4, 2, 10}, 95};
+    case Isa::kRv32:
+      return {{197, 10, 81, 524}, {169, 20, 78, 289}, {160, 10, 61, 69, 48, 17, 25}, 120};
+    case Isa::kArmv7m:
+      break;
+  }
+  return {{108, 5, 50, 471}, {108, 5, 77, 250}, {108, 5, 38, 38, 42, 16, 10}, 100};
+}
+
+uint64_t Instructions(Kernel kernel, const BinaryOp& op, const Layer& layer, Isa isa) {
+  const Pace pace = PaceOf(isa);
   const uint64_t channels = layer.out.channels;
   const uint64_t groups = (channels + kGroup - 1) / kGroup;
   const uint64_t words = WindowWords(op, layer);
   const bool to_ints = std::holds_alternative<ToInts>(op.output);
-  uint64_t pixel = 108 + 5 * words;  // to gather the window
+  uint64_t pixel = 0;
   if (kernel == Kernel::kRows) {
-    const uint64_t four_words = words < 4 ? 0 : 38 + 42 * (words / 4);
-    pixel += channels * (38 + four_words + 16 * (words % 4) + (to_ints ? 10 : 0));
+    const auto& p = pace.rows;
+    const uint64_t a_channel = p[2] + (words < 4 ? 0 : p[3] + p[4] * (words / 4)) +
+                               p[5] * (words % 4) + (to_ints ? p[6] : 0);
+    pixel = p[0] + p[1] * words + channels * a_channel;
   } else {
-    pixel += groups * (kernel == Kernel::kFast ? 50 + 471 * ((words + 2) / 3) : 77 + 250 * words);
-    if (to_ints) pixel += 756 * groups + 13 * channels;  // to turn bit planes into numbers
+    const auto& p = kernel == Kernel::kFast ? pace.fast : pace.lean;
+    const uint64_t steps = kernel == Kernel::kFast ? (words + 2) / 3 : words;
+    pixel = p[0] + p[1] * words + groups * (p[2] + p[3] * steps);
+    if (to_ints) pixel += (756 * groups + 13 * channels) * pace.ints_percent / 100;
   }
   return pixel * layer.out.height * layer.out.width;
 }
@@ -91,11 +121,11 @@ uint64_t FlashBytes(Kernel kernel, const BinaryOp& op, const Layer& layer) {
 }
 
 // What each kernel would cost, the smallest first.
-std::vector<KernelCost> Costs(const BinaryOp& op, const Layer& layer) {
+std::vector<KernelCost> Costs(const BinaryOp& op, const Layer& layer, Isa isa) {
   std::vector<KernelCost> costs;
   for (const Kernel kernel : kKernels) {
     if (kernel != Kernel::kRows && Bits(op, layer) > kMaxCount) continue;
-    costs.push_back({kernel, FlashBytes(kernel, op, layer), Instructions(kernel, op, layer)});
+    costs.push_back({kernel, FlashBytes(kernel, op, layer), Instructions(kernel, op, layer, isa)});
   }
   std::ranges::stable_sort(costs, {}, &KernelCost::flash_bytes);
   return costs;
@@ -533,13 +563,13 @@ Result<Firmware> MakeFirmware(const Network& network, const FirmwareOptions& opt
   for (size_t i = 0; i < layers.size(); ++i) {
     FirmwareLayer layer;
     if (const auto op = AsBinary(network.ops[i], layers[i])) {
-      layer.kernels = Costs(*op, layers[i]);
+      layer.kernels = Costs(*op, layers[i], options.isa);
     } else {
       layer.flash_bytes = FixedBytes(network, network.ops[i], layers[i]);
     }
     firmware.layers.push_back(std::move(layer));
   }
-  const uint64_t fixed_bytes = kModelBytes + kLayerBytes * layers.size();
+  const uint64_t fixed_bytes = kModelBytes + kLayerBytes * layers.size() + kPaddingBytes;
   BF_TRY(ChooseKernels(firmware.layers, fixed_bytes, options));
   firmware.flash_bytes = fixed_bytes;
   for (const FirmwareLayer& layer : firmware.layers) firmware.flash_bytes += layer.flash_bytes;

@@ -28,6 +28,9 @@ enum class Kernel { kRows, kLean, kFast };
 inline constexpr std::array kKernels = {Kernel::kRows, Kernel::kLean, Kernel::kFast};
 std::string_view Name(Kernel kernel);  // "rows", "lean", "fast"
 
+// Whose instructions are estimated: of M3, M4, M7 and M33; of M0+; of M55; of rv32imc.
+enum class Isa { kArmv7m, kArmv6m, kHelium, kRv32 };
+
 // What a kernel would cost a layer.
 struct KernelCost {
   Kernel kernel = Kernel::kRows;
@@ -44,13 +47,14 @@ struct FirmwareOptions {
   std::string name = "model";        // of files, of the bf_model, and in capitals of the macros
   std::vector<std::string> classes;  // names, for the example; may be empty
   std::optional<Kernel> kernel;      // of all binary layers, instead of choosing
+  Isa isa = Isa::kArmv7m;            // to choose for
   uint64_t flash_bytes = std::numeric_limits<uint64_t>::max();  // that constants may take
 };
 
 struct Firmware {
   std::vector<File> files;
   std::vector<FirmwareLayer> layers;
-  uint64_t flash_bytes = 0;  // of all constants; the runtime's code comes on top
+  uint64_t flash_bytes = 0;  // of all constants, padding included; the runtime's code comes on top
   Plan plan;                 // where each layer's output lies in the arena
   uint64_t arena_bytes = 0;  // with the scratch, which lies behind the plan's
 };
@@ -61,8 +65,7 @@ FirmwareOptions PublishedOptions(const Network& network);
 
 // Chooses kernels within the budget: of all choices that fit, one of the fewest instructions, and
 // exactly so where up to 256 KiB are left beside the smallest kernels; beyond, each layer's bytes
-// are rounded up to a 65536th of what is left. Instructions are estimated for a Cortex-M without
-// Helium; for one with it, ask for `rows`.
+// are rounded up to a 65536th of what is left. Instructions are estimates for options.isa.
 //
 // Errors: those of Describe(); kInvalidArgument BAD_NAME, where the name is no identifier of C in
 // lower case; kFailedPrecondition DOES_NOT_FIT, where the smallest kernels,

@@ -466,10 +466,51 @@ bool Expression::UsesPrediction() const {
   });
 }
 
+namespace {
+
 // Values that differ in digits alone, like names of cameras, are not mistyped.
-static std::string WithoutDigits(std::string text) {
+std::string WithoutDigits(std::string text) {
   std::erase_if(text, IsDigit);
   return text;
+}
+
+// The value that was probably meant by one that no sample has; "" if none was.
+std::string Misspelt(const std::string& text, const std::vector<std::string>& known) {
+  const auto lower = [](std::string word) {
+    for (char& c : word) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return word;
+  };
+  for (const std::string& word : known) {
+    if (lower(word) == lower(text)) return word;
+  }
+  const std::string near = Nearest(text, known);
+  return WithoutDigits(near) == WithoutDigits(text) ? "" : near;  // "door2"
+}
+
+}  // namespace
+
+std::vector<Expression::UnknownValue> Expression::UnknownValues(
+    const Vocabulary& vocabulary) const {
+  std::vector<UnknownValue> unknown;
+  for (const Node& node : nodes_) {
+    if (node.kind < Kind::kHasTag) continue;
+    if (node.source != Source::kTag && node.source != Source::kMeta) continue;
+    const auto known = vocabulary.texts.find(node.name);
+    if (known == vocabulary.texts.end()) continue;
+    for (const std::string& text : node.texts) {
+      if (std::ranges::find(known->second, text) != known->second.end()) continue;
+      unknown.push_back({node.origin, text, known->second});
+    }
+  }
+  return unknown;
+}
+
+Status Expression::CheckValues(const Vocabulary& vocabulary) const {
+  for (const UnknownValue& value : UnknownValues(vocabulary)) {
+    return Invalid(value.origin,
+                   "no sample has '" + value.text + "' there" + Suggest(value.text, value.known));
+  }
+  return Status();
 }
 
 Status Expression::Check(const Vocabulary& vocabulary) const {
@@ -479,23 +520,9 @@ Status Expression::Check(const Vocabulary& vocabulary) const {
     return Invalid(
         at, std::string("no sample has the ") + what + " '" + name + "'" + Suggest(name, known));
   };
-  const auto is_value = [&](const Node& node) {
-    const auto known = vocabulary.texts.find(node.name);
-    for (const std::string& text : node.texts) {
-      if (known == vocabulary.texts.end()) break;
-      const auto& words = known->second;
-      if (std::find(words.begin(), words.end(), text) != words.end()) continue;
-      const std::string near = Nearest(text, words);
-      if (near.empty() || WithoutDigits(near) == WithoutDigits(text)) continue;  // "door2"
-      return Invalid(node.origin,
-                     "no sample has '" + text + "' there; did you mean '" + near + "'?");
-    }
-    return Status();
-  };
   for (const Node& node : nodes_) {
     if (node.kind < Kind::kHasTag) continue;
     const Origin& at = node.origin;
-    if (node.source == Source::kTag || node.source == Source::kMeta) BF_TRY(is_value(node));
     switch (node.source) {
       case Source::kTag:
         BF_TRY(check(at, "tag", node.name, vocabulary.tags));
@@ -514,6 +541,12 @@ Status Expression::Check(const Vocabulary& vocabulary) const {
           BF_TRY(check(at, "class", name, vocabulary.classes));
         }
     }
+  }
+  for (const UnknownValue& value : UnknownValues(vocabulary)) {
+    const std::string meant = Misspelt(value.text, value.known);
+    if (meant.empty()) continue;
+    return Invalid(value.origin,
+                   "no sample has '" + value.text + "' there; did you mean '" + meant + "'?");
   }
   return Status();
 }

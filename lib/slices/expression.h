@@ -75,10 +75,15 @@ class Expression {
 
   // OK if every name that the expression uses exists: a slice over a misspelt tag would be empty,
   // and its negation everything. A value that no sample has may come to be had: it is refused only
-  // where it looks like a misspelt one, which is a little different from one that is there, and not
-  // in its digits alone.
+  // where it looks like a misspelt one: the same but for case, or a little different from one that
+  // is there, and not in its digits alone.
   // Errors: kInvalidArgument SLICE_INVALID, with the name's position and a suggestion.
   Status Check(const Vocabulary& vocabulary) const;
+
+  // OK if some sample has each of the values: a list that names one more would claim what it does
+  // not hold. Tags and capture facts of very many values are not looked at.
+  // Errors: as Check.
+  Status CheckValues(const Vocabulary& vocabulary) const;
 
   // Where it holds. Names that `columns` lacks are missing in every row.
   //
@@ -119,6 +124,14 @@ class Expression {
     std::vector<Range> ranges;       // kWithin
     Origin origin;                   // of the field's name
   };
+
+  // A text that a tag or capture fact is compared with, and that no sample has.
+  struct UnknownValue {
+    Origin origin;
+    std::string text;
+    const std::vector<std::string>& known;  // what samples have there; of the vocabulary
+  };
+  std::vector<UnknownValue> UnknownValues(const Vocabulary& vocabulary) const;
 
   std::string text_;
   std::vector<Node> nodes_;

@@ -15,6 +15,7 @@ struct Bin {
 
   bool Holds(double value) const { return value >= low && value <= high; }
   std::string ToString() const;  // "12.5..14"
+  bool operator==(const Bin&) const = default;
 };
 
 // Of the values at `places`: 20 of about equal size, and the lowest and highest 0.5, 1, 2 and 5 %.
@@ -22,5 +23,13 @@ struct Bin {
 //
 //   values  by place, none NaN at `places`
 std::vector<Bin> BinsOf(std::span<const size_t> places, std::span<const double> values);
+
+// The bins for some of these places: one that holds fewer than `least` of them takes in the nearest
+// others until it does. Those that hold none, or leave fewer than `least` outside, are left out;
+// what is the same then is there once.
+//
+//   places  in order of their values
+std::vector<Bin> Widened(std::span<const Bin> bins, std::span<const size_t> places,
+                         std::span<const double> values, size_t least);
 
 }  // namespace bitfoundry::verdicts

@@ -34,6 +34,11 @@ void Waive(const Suite& suite, const std::string& date, v1::TestResult& result) 
   result.set_reason(result.reason().empty() ? ended : result.reason() + "; " + ended);
 }
 
+// A regression that passes because there was nothing to be held against.
+bool IsFirstRelease(const v1::TestResult& result) {
+  return result.kind() == "regression" && result.n() == 0;
+}
+
 }  // namespace
 
 std::vector<size_t> TestRows(const snapshot::Snapshot& data) {
@@ -99,7 +104,11 @@ v1::Outcome Overall(const std::vector<Judged>& tests) {
   if (any(v1::ERROR)) return v1::ERROR;
   if (any(v1::FAIL)) return v1::FAIL;
   if (any(v1::INCONCLUSIVE)) return v1::INCONCLUSIVE;
-  return any(v1::PASS) ? v1::PASS : v1::ERROR;  // nothing that blocks: nothing was shown
+  const bool shown = std::any_of(tests.begin(), tests.end(), [](const Judged& test) {
+    return test.result.blocks() && test.result.outcome() == v1::PASS &&
+           !IsFirstRelease(test.result);
+  });
+  return shown ? v1::PASS : v1::ERROR;  // nothing that blocks: nothing was shown
 }
 
 }  // namespace bitfoundry::verdicts

@@ -74,7 +74,8 @@ std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence,
                           const Circumstances& circumstances);
 
 // Of the tests that block and are not waived: error before fail before inconclusive before pass.
-// Only fail and inconclusive can be waived; that alone is no pass.
+// Only fail and inconclusive can be waived; that alone is no pass, and nor is a regression that
+// passes because nothing was shipped before.
 v1::Outcome Overall(const std::vector<Judged>& tests);
 
 }  // namespace bitfoundry::verdicts

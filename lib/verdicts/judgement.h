@@ -55,6 +55,7 @@ class Judgement {
   v1::TestResult& result() { return judged.result; }
   void Describe();
   bool SelectRows(const Chosen& chosen);
+  bool CheckPrediction();
   void Refuse(const std::string& reason);
   void RefuseFew(int64_t n, const std::string& of_what);
 
@@ -65,8 +66,12 @@ class Judgement {
   stats::Count Count(std::span<const size_t> places, std::vector<size_t>* counted = nullptr) const;
   stats::Paired Compare(std::span<const size_t> places) const;
 
+  // Counted rows that lack what the test sorts them by: nobody can say where they belong.
   template <typename Lacks>
-  void LeaveOut(Lacks lacks);
+  void LeaveOut(Lacks lacks) {
+    const auto left_out = static_cast<int32_t>(std::erase_if(judged.counted, lacks));
+    result().set_unknown_rows(result().unknown_rows() + left_out);
+  }
   bool CheckClusters();
   bool EnoughGroups(const stats::Clustering& clustering, const std::string& where = "");
   stats::Count Clustered(std::span<const size_t> places, stats::Clustering* clustering) const;
@@ -86,7 +91,7 @@ class Judgement {
   void RunRegression();
   void RunGap();
   void RunShortcut();
-  stats::PValues ScanBin(const Bin& bin, bool labelled, const std::vector<size_t>& places,
+  stats::PValues ScanBin(const Bin& bin, bool labelled, std::span<const size_t> places,
                          const std::vector<double>& values, Worst& worst);
   void BoundScan(const Worst& worst);
   std::optional<int64_t> ScanNeeds(const Worst& worst) const;

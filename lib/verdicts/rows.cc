@@ -30,6 +30,7 @@ const Chosen& Chooser::Choose(const DataTest& test) {
   Chosen& chosen = found->second;
   if (!fresh) return chosen;
   chosen.names = slice.Check(names_);
+  if (chosen.names.ok()) chosen.names = slice.CheckValues(names_);
   if (chosen.names.ok()) {
     const slices::Selection selected = slice.Select(columns_, evidence_.predictions.at(view));
     chosen.members = selected.Rows();

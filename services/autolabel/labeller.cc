@@ -171,7 +171,13 @@ Result<std::vector<Box>> Labeller::Look(const jobs::Lease& lease, int64_t projec
     --held;
     return Status();
   };
-  return teacher_->Look(image, version, spend, stop);
+  auto seen = teacher_->Look(image, version, spend, stop);
+  if (held > 0) {  // it failed before them
+    BF_TRY(database_.Transact([&](db::Tx& tx) {
+      return catalog::TeacherBudget(tx).GiveBack(lease.job_id, lease.epoch, held, price_micros_);
+    }));
+  }
+  return seen;
 }
 
 Result<jobs::Write> Labeller::Label(const jobs::Lease& lease, const std::stop_token& stop) {

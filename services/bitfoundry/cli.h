@@ -95,6 +95,9 @@ Result<std::string> ReadFile(const std::filesystem::path& path, uint64_t limit_b
 // The same without the byte-order mark that some programs put before UTF-8.
 Result<std::string> ReadText(const std::filesystem::path& path, uint64_t limit_bytes);
 
+// The same, or kInvalidArgument NOT_UTF8 with the place where it is none.
+Result<std::string> ReadUtf8(const std::filesystem::path& path, uint64_t limit_bytes);
+
 // For options that travel as text, which the doors would refuse without saying which it was.
 const CLI::Validator& Utf8Text();
 

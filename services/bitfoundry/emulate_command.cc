@@ -132,7 +132,7 @@ std::string OtherKernels(const packed::FirmwareLayer& layer) {
 void PrintLayers(const Emulated& e) {
   std::vector<std::vector<std::string>> rows{{"layer", "kernel", "flash bytes", "MACs",
                                               "instructions", "per MAC",
-                                              "other kernels (~: estimate for the M4)"}};
+                                              "other kernels (~: an estimate)"}};
   uint64_t all_macs = 0;
   for (size_t i = 0; i < e.layers().size(); ++i) {
     const packed::Layer& layer = e.layers()[i];

@@ -14,6 +14,7 @@
 #include "bitfoundry/v1/ingestion.grpc.pb.h"
 #include "bitfoundry/v1/labelqueue.grpc.pb.h"
 #include "bitfoundry/v1/project.grpc.pb.h"
+#include "catalog/samples.h"
 #include "images/codec.h"
 #include "images/image.h"
 #include "services/bitfoundry/cli.h"
@@ -310,6 +311,25 @@ struct Tally {
   int no_sample = 0;  // not in the project, neither by name nor by place
 };
 
+// Does what one prepared answer says.
+Status Submit(Annotator& annotator, const v1::LeasedTask& task,
+              const v1::LeaseTasksResponse& leased, const PreparedAnswer& prepared, Tally& tally) {
+  if (const auto refusal = kRefusalNames.find(prepared.answer); refusal != kRefusalNames.end()) {
+    BF_TRY(annotator.Skip(task.lease(), refusal->second));
+    ++tally.skipped;
+    return Status();
+  }
+  const auto& classes = leased.classes();
+  const auto name = std::find(classes.begin(), classes.end(), prepared.answer);
+  if (name == classes.end()) {
+    return {Code::kAborted, prepared.sample + ": '" + prepared.answer + "' is no class any more"};
+  }
+  BF_TRY(
+      annotator.Answer(task.lease(), static_cast<uint32_t>(name - classes.begin()), prepared.tags));
+  ++tally.answered;
+  return Status();
+}
+
 // Leases the tasks about the samples of `batch` (at most kBatch) and does what the answers say.
 Status SubmitBatch(Annotator& annotator, const std::map<std::string, PreparedAnswer>& batch,
                    Tally& tally) {
@@ -317,26 +337,20 @@ Status SubmitBatch(Annotator& annotator, const std::map<std::string, PreparedAns
   for (const auto& [sample, answer] : batch) samples.push_back(sample);
   const v1::LeaseTasksResponse leased = BF_TRY(annotator.Lease(kBatch, samples));
   tally.no_task += static_cast<int>(batch.size()) - leased.tasks_size();
-  const auto& classes = leased.classes();
-  for (const v1::LeasedTask& task : leased.tasks()) {
-    const PreparedAnswer& prepared = batch.at(task.sample());
-    if (const auto refusal = kRefusalNames.find(prepared.answer); refusal != kRefusalNames.end()) {
-      BF_TRY(annotator.Skip(task.lease(), refusal->second));
-      ++tally.skipped;
-      continue;
+  for (int i = 0; i < leased.tasks_size(); ++i) {
+    const v1::LeasedTask& task = leased.tasks(i);
+    const Status sent = Submit(annotator, task, leased, batch.at(task.sample()), tally);
+    if (sent.ok()) continue;
+    for (; i < leased.tasks_size(); ++i) {  // for others: who asks again may be somebody else
+      if (!annotator.Release(leased.tasks(i).lease()).ok()) break;
     }
-    const auto name = std::find(classes.begin(), classes.end(), prepared.answer);
-    if (name == classes.end()) {
-      return {Code::kAborted, prepared.sample + ": '" + prepared.answer + "' is no class any more"};
-    }
-    BF_TRY(annotator.Answer(task.lease(), static_cast<uint32_t>(name - classes.begin()),
-                            prepared.tags));
-    ++tally.answered;
+    return sent;
   }
   return Status();
 }
 
-// Errors: kInvalidArgument if an answer is neither a class of the project nor a refusal.
+// Errors: kInvalidArgument, with the line, where an answer is neither a class of the project nor a
+// refusal, or a tag is none.
 Status CheckAnswers(const Shell& shell, const LabelOptions& options,
                     const std::vector<PreparedAnswer>& answers) {
   const auto stub = v1::Projects::NewStub(BF_TRY(shell.Door("ingestion")));
@@ -349,6 +363,8 @@ Status CheckAnswers(const Shell& shell, const LabelOptions& options,
   }));
   const auto& classes = project.classes();
   for (const PreparedAnswer& prepared : answers) {
+    const Status tags = catalog::CheckTags(prepared.tags);
+    if (!tags.ok()) return tags.In(options.answers + ":" + std::to_string(prepared.line));
     if (kRefusalNames.contains(prepared.answer)) continue;
     if (std::find(classes.begin(), classes.end(), prepared.answer) != classes.end()) continue;
     std::string known;
@@ -368,7 +384,7 @@ Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const LabelO
   BF_TRY(CheckAnswers(shell, options, answers));
   const auto names = BF_TRY(NamesByPlace(shell, options.project));
   Tally tally;
-  std::map<std::string, PreparedAnswer> batch;
+  std::map<std::string, PreparedAnswer> by_name;
   for (const PreparedAnswer& answer : answers) {
     auto name = names.find(answer.sample);
     if (name == names.end() && answer.frame.has_value()) {
@@ -378,13 +394,19 @@ Result<int> LabelFromFile(const Shell& shell, Annotator& annotator, const LabelO
       ++tally.no_sample;
       continue;
     }
-    batch[name->second] = answer;
-    if (batch.size() == kBatch) {
-      BF_TRY(SubmitBatch(annotator, batch, tally));
-      batch.clear();
-    }
+    const PreparedAnswer& other = by_name.try_emplace(name->second, answer).first->second;
+    if (other.answer == answer.answer && other.tags == answer.tags) continue;
+    return Status(Code::kInvalidArgument, "ANSWERS_CONFLICT",
+                  options.answers + ":" + std::to_string(answer.line) + ": line " +
+                      std::to_string(other.line) + " says another thing of " + name->second);
   }
-  if (!batch.empty()) BF_TRY(SubmitBatch(annotator, batch, tally));
+  std::map<std::string, PreparedAnswer> batch;
+  for (const auto& [name, answer] : by_name) {
+    batch.emplace(name, answer);
+    if (batch.size() < kBatch && name != by_name.rbegin()->first) continue;
+    BF_TRY(SubmitBatch(annotator, batch, tally));
+    batch.clear();
+  }
   std::printf(shell.json ? "{\"answered\":%d,\"skipped\":%d,\"no_task\":%d,\"no_sample\":%d}\n"
                          : "%d answered, %d refused; %d had no task that waits, %d no sample\n",
               tally.answered, tally.skipped, tally.no_task, tally.no_sample);

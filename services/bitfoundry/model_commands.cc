@@ -148,6 +148,7 @@ struct ModelOptions {
   std::string name;  // of a project, or the digest of an artefact
   std::string folder = ".";
   uint64_t flash_bytes = 0;  // 0: as the firmware was published
+  std::string kernel;        // empty: chosen
   std::string core;          // empty: as the firmware was published
   std::string firmware_name = "model";
 };
@@ -217,6 +218,9 @@ Result<std::vector<packed::File>> Firmware(const std::vector<packed::File>& arte
       BF_TRY(packed::Parse({reinterpret_cast<const uint8_t*>(model.data()), model.size()}));
   packed::FirmwareOptions options = packed::PublishedOptions(network);
   if (asked.flash_bytes > 0) options = {.flash_bytes = asked.flash_bytes};
+  for (const packed::Kernel kernel : packed::kKernels) {
+    if (asked.kernel == packed::Name(kernel)) options = {.kernel = kernel};
+  }
   if (!asked.core.empty()) {
     options = emulate::OptionsFor(BF_TRY(emulate::ParseCore(asked.core)), options);
   }
@@ -239,7 +243,8 @@ Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
     files.push_back({file.name(), std::move(bytes)});
   }
   BF_TRY(WriteFiles(shell, options.folder, files));
-  if (options.flash_bytes > 0 || !options.core.empty() || options.firmware_name != "model") {
+  if (options.flash_bytes > 0 || !options.kernel.empty() || !options.core.empty() ||
+      options.firmware_name != "model") {
     const auto firmware = BF_TRY(Firmware(files, options));
     BF_TRY(WriteFiles(shell, fs::path(options.folder) / "firmware", firmware));
   }
@@ -397,6 +402,33 @@ Result<int> RunModel(const Shell& shell, const RunOptions& options) {
   return kDone;
 }
 
+void AddPull(CLI::App& app, Shell& shell) {
+  CLI::App* artefact = app.add_subcommand("artefact", "What a run publishes");
+  artefact->footer("Example:\n  bitfoundry artefact pull 3f9a2b1c -o person/");
+  artefact->require_subcommand(1);
+  const auto pull = std::make_shared<ModelOptions>();
+  CLI::App* command =
+      Add(*artefact, shell, "pull", "Fetch every file of an artefact, digests checked",
+          "bitfoundry artefact pull 3f9a2b1c -o model/", pull, PullArtefact);
+  command->add_option("MODEL", pull->name, "Digest, or its first 8 digits")->required();
+  command->add_option("-o,--output", pull->folder, "Folder")->capture_default_str();
+  CLI::Option* flash =
+      command
+          ->add_option(
+              "--flash", pull->flash_bytes,
+              "Also choose the firmware's kernels anew, for so many bytes of constants, into "
+              "the folder firmware/")
+          ->check(CLI::PositiveNumber);
+  command->add_option("--kernel", pull->kernel, "The same, one kernel for all binary layers")
+      ->check(CLI::IsMember({"rows", "lean", "fast"}))
+      ->excludes(flash);
+  command->add_option("--core", pull->core,
+                      "The same, for a core: m0plus, m3, m4, m7, m33, m55 or rv32imc");
+  command->add_option("--name", pull->firmware_name,
+                      "The same, with files and symbols of another name: for a second model beside "
+                      "the first");
+}
+
 }  // namespace
 
 void AddModelCommands(CLI::App& app, Shell& shell) {
@@ -425,24 +457,7 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
       ->add_option("PROJECT", models->name)
       ->required();
 
-  CLI::App* artefact = app.add_subcommand("artefact", "What a run publishes");
-  artefact->footer("Example:\n  bitfoundry artefact pull 3f9a2b1c -o person/");
-  artefact->require_subcommand(1);
-  const auto pull = std::make_shared<ModelOptions>();
-  command = Add(*artefact, shell, "pull", "Fetch every file of an artefact, digests checked",
-                "bitfoundry artefact pull 3f9a2b1c -o model/", pull, PullArtefact);
-  command->add_option("MODEL", pull->name, "Digest, or its first 8 digits")->required();
-  command->add_option("-o,--output", pull->folder, "Folder")->capture_default_str();
-  command
-      ->add_option("--flash", pull->flash_bytes,
-                   "Also choose the firmware's kernels anew, for so many bytes of constants, into "
-                   "the folder firmware/")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--core", pull->core,
-                      "The same, for a core: m0plus, m3, m4, m7, m33, m55 or rv32imc");
-  command->add_option("--name", pull->firmware_name,
-                      "The same, with files and symbols of another name: for a second model beside "
-                      "the first");
+  AddPull(app, shell);
 
   const auto inspect = std::make_shared<FileOptions>();
   Add(app, shell, "inspect", "Layers, flash, RAM and work of a model.bnn",

@@ -58,7 +58,7 @@ Result<PreparedAnswer> Read(const std::vector<std::string>& names,
 }  // namespace
 
 Result<std::vector<PreparedAnswer>> ReadPreparedAnswers(const std::string& path) {
-  std::istringstream text(BF_TRY(ReadText(path, kMaxBytes)));
+  std::istringstream text(BF_TRY(ReadUtf8(path, kMaxBytes)));
   std::vector<std::string> names;
   std::vector<PreparedAnswer> answers;
   std::string line;
@@ -87,6 +87,10 @@ Result<std::vector<PreparedAnswer>> ReadPreparedAnswers(const std::string& path)
       answer->line = number;
       answers.push_back(*std::move(answer));
     }
+  }
+  if (names.empty()) {
+    return Status(Code::kInvalidArgument,
+                  path + ": no line names the columns: sample,answer[,frame][,<tag>...]");
   }
   return answers;
 }

@@ -36,7 +36,15 @@ std::string NothingBlocks(const v1::Verdict& verdict) {
       std::any_of(verdict.tests().begin(), verdict.tests().end(),
                   [](const auto& test) { return Blocks(test) && test.outcome() == v1::ERROR; });
   if (verdict.outcome() != v1::ERROR || said) return "";
-  return "no test that blocks is left: what is waived is no pass";
+  return "no test that blocks shows anything: what is waived, or is a first release, is no pass";
+}
+
+// "95 %": of each bound; of a verdict of before it was kept, nothing.
+std::string Confidence(const v1::Verdict& verdict) {
+  if (verdict.tests().empty() || verdict.tests(0).alpha() == 0) return "";
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%g %%", 100 * (1 - verdict.tests(0).alpha()));
+  return text.data();
 }
 
 std::string Table(const v1::Verdict& verdict) {
@@ -47,13 +55,16 @@ std::string Table(const v1::Verdict& verdict) {
                     test.slice(), Claim(test), Counted(test), Measured(test), Finding(test)});
   }
   const std::string origin = Origin(verdict);
+  const std::string confidence = Confidence(verdict);
   return Align(rows) + "\n" + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n" + origin +
          (origin.empty() ? "" : "\n") +
-         Align({{verdict.has_remote_model() ? "remote model" : "artefact", DigestOf(verdict)},
-                {"suite", verdict.suite() + " (" + verdict.suite_name() + ")"},
-                {"snapshot", verdict.snapshot()},
-                {"runtime", verdict.runtime()},
-                {"signed", verdict.envelope().empty() ? "no" : verdict.envelope()}});
+         Align(
+             {{verdict.has_remote_model() ? "remote model" : "artefact", DigestOf(verdict)},
+              {"suite", verdict.suite() + " (" + verdict.suite_name() + ")"},
+              {"snapshot", verdict.snapshot()},
+              {"bounds", "one-sided" + (confidence.empty() ? "" : ", of " + confidence + " each")},
+              {"runtime", verdict.runtime()},
+              {"signed", verdict.envelope().empty() ? "no" : verdict.envelope()}});
 }
 
 // Safe inside an XML text or a quoted attribute; characters that XML does not have become '?'.
@@ -155,20 +166,24 @@ std::string MarkdownTable(const v1::Verdict& verdict) {
 
 std::string Markdown(const v1::Verdict& verdict) {
   const std::string origin = Origin(verdict);
+  const std::string confidence = Confidence(verdict);
   return "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) + "\n\n" +
          MarkdownTable(verdict) + "\n" + MarkdownCell(origin) +
          (origin.empty() ? "artefact" : "\n\nremote model") + " `" + Short(DigestOf(verdict)) +
          "`, suite `" + Short(verdict.suite()) + "` (" + MarkdownCell(verdict.suite_name()) +
          "), snapshot `" + Short(verdict.snapshot()) + "`" +
+         (confidence.empty() ? "" : ", one-sided bounds of " + confidence + " each") +
          (verdict.envelope().empty() ? ", not signed" : "") + "\n";
 }
 
 // What stands in an artefact's MODEL_CARD.md after what it was made from.
 std::string ModelCard(const v1::Verdict& verdict) {
+  const std::string confidence = Confidence(verdict);
   std::string text = "## How it was judged\n\nVerdict of " + verdict.date() + ": **" +
-                     Name(verdict.outcome()) + "** (" + Summary(verdict) +
-                     "), by exact bounds on images that it was not trained on.\n\n" +
-                     MarkdownTable(verdict) + "\n## What was not shown\n\n";
+                     Name(verdict.outcome()) + "** (" + Summary(verdict) + "), by exact bounds " +
+                     (confidence.empty() ? "" : "of " + confidence + " each, ") +
+                     "on images that it was not trained on.\n\n" + MarkdownTable(verdict) +
+                     "\n## What was not shown\n\n";
   for (const v1::TestResult& test : verdict.tests()) {
     if (test.outcome() == v1::PASS) continue;
     text += "- " + MarkdownCell(test.test_id() + ": " + Claim(test) + ": " + Finding(test)) + "\n";

@@ -89,7 +89,11 @@ Result<int> Verify(const Shell& shell, const VerifyOptions& options) {
   const auto opened = proof::OpenVerdict(bundle, key);
   if (!opened.ok()) return opened.status().In(options.bundle);
   const blobs::Store store = BF_TRY(OpenStore(options));
-  BF_TRY(proof::Replay(store, *opened, how, {}));
+  const Status same = proof::Replay(store, *opened, how, {});
+  if (same.reason() == "REPLAY_DIFFERS") {
+    return same.In("computed by " + opened->verdict.runtime() + ", replayed by " + replayed_by);
+  }
+  BF_TRY(same);
   Print(shell, opened->verdict, key.id(), replayed_by);
   return kDone;
 }

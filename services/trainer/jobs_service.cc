@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "catalog/tasks.h"
 #include "db/database.h"
 #include "jobs/queue.h"
 #include "runtime/error.h"
@@ -39,8 +40,20 @@ Status JobsService::Measure() {
 
 grpc::Status JobsService::ListQueues(grpc::ServerContext*, const v1::ListQueuesRequest*,
                                      v1::ListQueuesResponse* response) {
-  const auto depths = database_.Transact([](db::Tx& tx) { return jobs::Queue(tx).Depths(); });
+  catalog::Tasks::Depth people;
+  const auto depths = database_.Transact([&](db::Tx& tx) -> Result<std::vector<jobs::QueueDepth>> {
+    people = BF_TRY(catalog::Tasks(tx).CountSlots());
+    return jobs::Queue(tx).Depths();
+  });
   if (!depths.ok()) return runtime::ToGrpc(depths.status());
+  if (people.open + people.leased + people.answered > 0) {
+    v1::Queue* queue = response->add_queues();
+    queue->set_kind("task");
+    queue->set_ready(people.open);
+    queue->set_running(people.leased);
+    queue->set_done(people.answered);
+    queue->set_oldest_ready_age_seconds(people.oldest_open_age_seconds);
+  }
   for (const jobs::QueueDepth& depth : *depths) {
     v1::Queue* queue = response->add_queues();
     queue->set_kind(depth.kind);

@@ -295,8 +295,28 @@ TEST_F(Story, PeopleAreAskedAboutEverySampleWithoutALabelIfToldTo) {
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.json()["error"]["message"],
               HasSubstr("cats.csv:3: 'cat' is no answer here; those are: no_person, person, "));
+  const auto why = [&](const std::string& file, const std::string& text) {
+    const Said said =
+        factory_.Cli("label bars --annotator maria --json --answers " + Write(file, text));
+    EXPECT_EQ(said.code, 1);
+    return said.json()["error"]["message"].get<std::string>();
+  };
+  const std::string sample = factory_.One("SELECT image_digest FROM samples LIMIT 1");
+  EXPECT_THAT(why("two.csv", "sample,answer\n" + sample + ",person\n" + sample + ",no_person\n"),
+              HasSubstr("two.csv:3: line 2 says another thing of " + sample));
+  EXPECT_THAT(why("tag.csv", "sample,answer,Way\n" + sample + ",person,up\n"),
+              HasSubstr("tag.csv:2: tag 'Way'"));
+  EXPECT_THAT(why("none.csv", "# nothing\n"), HasSubstr("no line names the columns"));
+  EXPECT_THAT(why("bytes.csv", "sample,answer\n\xff,person\n"),
+              HasSubstr("bytes.csv:2: not UTF-8"));
   EXPECT_EQ(factory_.Must(prepared)["no_task"], kAnswers);
   EXPECT_EQ(factory_.Must(prepared + " --all")["answered"], kAnswers);
+  const json status = factory_.Cli("status --json").json();  // one of the processes is stopped
+  for (const json& queue : status["queues"]) {
+    if (queue["kind"] != "task") continue;
+    EXPECT_EQ(queue["done"], std::to_string(kAnswers));
+    EXPECT_EQ(queue["ready"], std::to_string(Pictures::kTrain + Pictures::kTest - kAnswers));
+  }
   EXPECT_EQ(factory_.One("SELECT count(*) FROM tasks"),
             std::to_string(Pictures::kTrain + Pictures::kTest));
   EXPECT_EQ(factory_.Must(prepared + " --all")["no_task"], kAnswers);

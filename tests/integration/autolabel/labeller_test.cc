@@ -308,10 +308,18 @@ TEST_F(LabellerTest, AnImageOfManyTilesIsNotBegunWithABudgetForSomeOfThem) {
   EXPECT_EQ(Work("label").reason(), "BUDGET_EXHAUSTED");
   EXPECT_EQ(stub_.calls, 0);
 
+  stub_.garbage = true;  // to the first call: the second is not made, and not paid
   EXPECT_EQ(*desk_->Start("people", {.max_calls = 2, .max_micros = {}}), 1);
+  EXPECT_EQ(Work("label").reason(), "MODEL_GARBAGE");
+  EXPECT_EQ(desk_->GetProgress("people")->spent.calls, 1);
+  EXPECT_EQ(desk_->GetProgress("people")->spent.micros, 250);
+
+  stub_.garbage = false;
+  stub_.calls = 0;
+  EXPECT_EQ(*desk_->Start("people", {.max_calls = 3, .max_micros = {}}), 1);
   EXPECT_THAT(Work("label"), IsOk());
   EXPECT_EQ(stub_.calls, 2);
-  EXPECT_EQ(desk_->GetProgress("people")->spent.calls, 2);
+  EXPECT_EQ(desk_->GetProgress("people")->spent.calls, 3);
 }
 
 TEST_F(LabellerTest, ATeacherThatCostsIsNotAskedBeforeSomebodySetABudget) {

@@ -21,6 +21,7 @@ void AddTest(v1::Verdict& verdict, const std::string& id, v1::Outcome outcome, i
   if (n > 0) test.set_measured(static_cast<double>(successes) / n);
   test.set_lower(0.8);
   test.set_upper(0.95);
+  test.set_alpha(0.05);
 }
 
 v1::Verdict Sample() {
@@ -54,6 +55,7 @@ TEST(VerdictText, IsATableLikeATestRunners) {
             "artefact  aaaaaaaaaaaaaaaa\n"
             "suite     bbbbbbbbbbbbbbbb (person.yaml)\n"
             "snapshot  cccccccccccccccc\n"
+            "bounds    one-sided, of 95 % each\n"
             "runtime   reference\n"
             "signed    no\n");
 }
@@ -106,7 +108,8 @@ TEST(VerdictText, IsAnErrorForPipelinesToWhereAllThatBlocksIsWaived) {
   v1::Verdict verdict = Sample();
   for (auto& test : *verdict.mutable_tests()) test.set_waived_by("A. Person");
   verdict.set_outcome(v1::ERROR);
-  const std::string why = "no test that blocks is left: what is waived is no pass";
+  const std::string why =
+      "no test that blocks shows anything: what is waived, or is a first release, is no pass";
   EXPECT_NE(
       FormatVerdict(verdict, "junit")->find("<error type=\"ERROR\" message=\"" + why + "\"/>"),
       std::string::npos);

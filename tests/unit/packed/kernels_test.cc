@@ -108,6 +108,50 @@ TEST_P(KernelsOf, MultipliesBitsByTheDefinitionWhateverTheShape) {
   }
 }
 
+// What is a little wrong is seen by what is compared above.
+TEST_P(KernelsOf, AnOffByOneIsSeen) {
+  static const Kernels* sound;
+  sound = k_;
+  using Binary = decltype(Kernels::binary);
+  const std::pair<const char*, Binary> planted[] = {
+      {"a word less",
+       [](const Patches& p, const Filters& f, int32_t* sums, size_t stride) {
+         Filters less = f;
+         --less.words;
+         sound->binary(p, less, sums, stride);
+       }},
+      {"a patch that lies one to the right",
+       [](const Patches& p, const Filters& f, int32_t* sums, size_t stride) {
+         Patches moved = p;
+         for (uint32_t r = 0; r < f.rows; ++r) moved.row[r] += sound->word_bytes;
+         sound->binary(moved, f, sums, stride);
+       }},
+      {"a patch less",
+       [](const Patches& p, const Filters& f, int32_t* sums, size_t stride) {
+         Patches less = p;
+         --less.count;
+         sound->binary(less, f, sums, stride);
+       }},
+      {"one more", [](const Patches& p, const Filters& f, int32_t* sums, size_t stride) {
+         sound->binary(p, f, sums, stride);
+         ++sums[(p.count - 1) * stride + f.count - 1];
+       }}};
+  for (const uint32_t rows : {1U, 3U}) {
+    const Filters filters = {rows, 9, 33, nullptr};
+    constexpr size_t kLine = 4 + 9 + 1;
+    const auto lines = RandomWords(kLine * rows);
+    const auto weights = RandomWords(size_t{33} * rows * 9);
+    const auto wanted = BitByBit(lines, kLine, 1, 5, weights, filters);
+    for (const auto& [error, binary] : planted) {
+      Kernels wrong = *sound;
+      wrong.binary = binary;
+      k_ = &wrong;
+      EXPECT_NE(Multiply(lines, kLine, 1, 5, weights, filters), wanted) << rows << ", " << error;
+      k_ = sound;
+    }
+  }
+}
+
 // A counter that is too narrow shows only when everything differs.
 TEST_P(KernelsOf, CountsUpToEveryBit) {
   for (const uint32_t words : {1U, 7U, 8U, 768U, 3000U}) {

@@ -234,10 +234,21 @@ TEST(Expression, ChecksEachNameAgainstWhatTheDataSetHas) {
             "1:24: no sample has 'sidewys' there; did you mean 'sideways'?");
   EXPECT_EQ(check("meta.camera != 'dor1'"),
             "1:1: no sample has 'dor1' there; did you mean 'door1'?");
+  EXPECT_EQ(check("tag.motion in ['away', 'SIDEWAYS']"),
+            "1:1: no sample has 'SIDEWAYS' there; did you mean 'sideways'?");
   EXPECT_EQ(check("tag.motion == 'toward'"), "") << "nothing is like it: one may come";
   EXPECT_EQ(check("meta.camera == 'door2'"), "") << "another door";
   EXPECT_EQ(check("meta.motion > 7"),
             "1:1: no sample has the numeric capture fact 'motion'; known: distance_m");
+
+  const auto check_values = [&](const std::string& text) {
+    return Expression::Parse(text)->CheckValues(vocabulary).message();
+  };
+  EXPECT_EQ(check_values("tag.motion == 'away' || tag.motion != 'sideways'"), "");
+  EXPECT_EQ(check_values("label == 'person' && tag.motion in ['away', 'toward']"),
+            "1:22: no sample has 'toward' there; known: away, sideways");
+  EXPECT_EQ(check_values("meta.camera != 'door2'"),
+            "1:1: no sample has 'door2' there; did you mean 'door1'?");
 }
 
 // Outside text: whatever it is, there is an answer or an error, never a crash.

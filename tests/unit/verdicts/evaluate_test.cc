@@ -59,6 +59,20 @@ TEST(Evaluate, JudgesWhatAModelThatIsNotPackedSays) {
   EXPECT_EQ(evaluated->verdict.artefact(), "oip:eye:1:anything/1");
 }
 
+TEST(Evaluate, IsClosedOnATransformThatChangesNothing) {
+  Subject subject = BrightOrDark();
+  subject.suite.tests[1].transforms = {*ParseTransform("gamma(1.001)")};
+  subject.predictor = [](const auto& data, const auto& rows, const auto& transform, const auto&) {
+    return IsBright(data, rows, transform);
+  };
+  const auto evaluated =
+      Evaluate(subject, {"2026-01-01", [](const std::string&) { return 0; }}, {"r", 1}, {});
+  ASSERT_THAT(evaluated, testing::IsOk());
+  EXPECT_EQ(evaluated->verdict.tests(1).outcome(), v1::ERROR);
+  EXPECT_EQ(evaluated->verdict.tests(1).reason(),
+            "gamma(1.001) changes hardly any of these images");
+}
+
 TEST(Evaluate, IsClosedWhereTheModelCannotBeAsked) {
   Subject subject = BrightOrDark();
   subject.predictor = [](const auto& data, const auto& rows, const Transform& transform,

@@ -222,15 +222,45 @@ TEST_F(JudgeTest, WaivesAllTestsOfAnEntryOrOne) {
 TEST_F(JudgeTest, IsClosedOnASliceThatDecidesTheFigure) {
   Add("a", 1, 200, 100);
   const std::string slices = "  right: label == prediction\n  found: prediction == \"person\"\n";
-  for (const char* test : {"{ id: t, slice: right, metric: accuracy, at_least: 0.9 }",
-                           "{ id: t, slice: found, metric: recall, at_least: 0.9 }",
-                           "{ id: t, slice: found, metric: precision, at_least: 0.5 }"}) {
+  for (const char* test :
+       {"{ id: t, slice: right, metric: accuracy, at_least: 0.9 }",
+        "{ id: t, slice: found, metric: recall, at_least: 0.9 }",
+        "{ id: t, slice: found, metric: precision, at_least: 0.5 }",
+        "{ id: t, slice: right, across: tag.group, metric: recall, max_gap: 0.2 }",
+        "{ id: t, slice: right, scan: shortcut, on: attr.x, max_gap: 0.2 }"}) {
+    for (snapshot::Row& row : data_.rows) row.attributes["x"] = 1;
     const auto closed = One(test, slices);
     EXPECT_EQ(closed.outcome(), v1::ERROR) << test;
     EXPECT_EQ(closed.reason(),
               "the slice depends on the prediction, which decides the figure: nothing would be "
               "shown; take a slice that does not");
   }
+}
+
+TEST_F(JudgeTest, AModelMayPickWhatAWarningIsAbout) {
+  Add("a", 1, 200, 100);
+  predictions_["darken(0.5,0)"] = predictions_[""];
+  const std::string slices = "  found: prediction == \"person\"\n";
+  const std::string test =
+      "{ id: t, slice: found, metric: flip_rate, at_most: 0.1, transform: 'darken(0.5,0)'";
+  const std::string other = "  - { id: o, slice: all, metric: recall, at_least: 0.1 }\n";
+  const auto warning = Run(slices, "  - " + test + ", severity: warn }\n" + other);
+  EXPECT_EQ(warning[0].result.outcome(), v1::PASS);
+  const auto closed = One(test + " }", slices);
+  EXPECT_EQ(closed.outcome(), v1::ERROR);
+  EXPECT_EQ(closed.reason(),
+            "the slice depends on the prediction: the model would pick what it is judged on; say "
+            "severity: warn, or take a slice that does not");
+}
+
+TEST_F(JudgeTest, IsClosedOnASliceThatNamesAValueThatNobodyHas) {
+  Add("north", 1, 100, 100);
+  Add("south", 1, 100, 50);
+  const auto closed = One("{ id: t, slice: x, metric: recall, at_least: 0.9 }",
+                          "  x: tag.group in [\"north\", \"elsewhere\"]\n");
+  EXPECT_EQ(closed.outcome(), v1::ERROR);
+  EXPECT_EQ(closed.reason(),
+            "suite.yaml:5:6: no sample has 'elsewhere' there; known: north, south");
 }
 
 // ---- Many tests

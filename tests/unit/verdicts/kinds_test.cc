@@ -55,6 +55,12 @@ TEST_F(KindsTest, IsClosedWithoutABaselineUnlessThisIsTheFirstRelease) {
   EXPECT_EQ(first.outcome(), v1::PASS);
   EXPECT_EQ(first.p_holds(), 0);
   EXPECT_EQ(first.reason(), "first release: there is nothing to be held against");
+  const std::string released =
+      "  - " + test.substr(0, test.size() - 2) + ", first_release: true }\n";
+  EXPECT_EQ(Overall(Run("  x: 'true'\n", released)), v1::ERROR) << "nothing was shown";
+  EXPECT_EQ(Overall(Run("  x: 'true'\n", released + "  - { id: r, slice: all, metric: recall, "
+                                                    "at_least: 0.8 }\n")),
+            v1::PASS);
   baseline_ = predictions_[""];
   for (size_t i = 0; i < 40; ++i) predictions_[""][i] = 0;  // from then on it is like any other
   EXPECT_EQ(One(test.substr(0, test.size() - 2) + ", first_release: true }").outcome(), v1::FAIL);
@@ -259,9 +265,27 @@ TEST_F(KindsTest, PassesAScanWhoseBinsAreLargeEnough) {
   const auto result =
       One("{ id: t, scan: shortcut, on: attr.brightness, max_gap: 0.15, min_n: 200 }");
   EXPECT_EQ(result.outcome(), v1::PASS);
-  EXPECT_EQ(
+  EXPECT_THAT(
       One("{ id: t, scan: shortcut, on: attr.brightness, max_gap: 0.15, min_n: 9000 }").reason(),
-      "no bin of attr.brightness has 9000 samples of one label");
+      ::testing::MatchesRegex("only [0-9]+ samples labelled other than 'person'; to compare a bin "
+                              "with the rest 18000 are wanted"));
+}
+
+// 19 of 20 dark people are missed: too few for a bin of their own, and seen all the same.
+TEST_F(KindsTest, WidensABinThatHoldsTooFewOfALabel) {
+  Add("dark", 1, 19, 0);
+  Add("light", 1, 400, 390);
+  Add("dark", 0, 40, 40);
+  Add("light", 0, 400, 396);
+  for (size_t i = 0; i < data_.rows.size(); ++i) {
+    const double within = static_cast<double>(i) / 1e6;
+    data_.rows[i].attributes["light"] = data_.rows[i].tags["group"] == "dark" ? within : 1 + within;
+  }
+  const auto scan = One("{ id: t, scan: shortcut, on: attr.light, max_gap: 0.45, min_n: 20 }");
+  EXPECT_EQ(scan.outcome(), v1::FAIL) << scan.reason();
+  EXPECT_GT(scan.measured(), 0.9);
+  EXPECT_EQ(scan.groups(0).n(), 20);
+  EXPECT_EQ(scan.groups(0).successes(), 1);
 }
 
 TEST_F(KindsTest, SaysHowManySamplesWouldSettleAScan) {
