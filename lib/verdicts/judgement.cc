@@ -283,6 +283,19 @@ bool Judgement::CheckPrediction() {
   return false;
 }
 
+// False, and refused, if it is about precision and hardly a sample could be called positive
+// wrongly: where all are, every answer is precise.
+bool Judgement::CouldBeWrong(std::span<const size_t> places, const std::string& where) {
+  if (test_.metric != Metric::kPrecision) return true;
+  const auto others =
+      std::ranges::count_if(places, [&](size_t place) { return LabelOf(place) != positive_; });
+  if (others >= test_.min_n) return true;
+  Refuse("precision is shown by samples labelled other than '" + test_.positive + "': there are " +
+         std::to_string(others) + where + ", at least " + std::to_string(test_.min_n) +
+         " are wanted");
+  return false;
+}
+
 void Judgement::RunBound() {
   Count(judged.members, &judged.counted);
   stats::Clustering clustering;
@@ -290,6 +303,7 @@ void Judgement::RunBound() {
   SetClustering(clustering.groups, clustering.design_effect);
   SetCount(count);
   if (count.n < test_.min_n) return RefuseFew(count.n, Counted(test_));
+  if (!CouldBeWrong(judged.members)) return;
   if (!CheckClusters() || !EnoughGroups(clustering) || !CheckCeiling()) return;
   p = stats::TestRate(count, test_.side, test_.limit);
   if (!Open()) return;
@@ -389,6 +403,9 @@ void Judgement::RunGap() {
   if (groups.size() < 2) {
     return Refuse("fewer than two groups of " + test_.across.text + " among the " +
                   std::to_string(judged.members.size()) + " rows of the slice");
+  }
+  for (const auto& places : across.Split(judged.members)) {
+    if (!CouldBeWrong(places, " in the group '" + across.Of(places[0]) + "'")) return;
   }
   std::vector<stats::Count> counts;
   for (const auto& places : groups) {

@@ -56,6 +56,7 @@ class Judgement {
   void Describe();
   bool SelectRows(const Chosen& chosen);
   bool CheckPrediction();
+  bool CouldBeWrong(std::span<const size_t> places, const std::string& where = "");
   void Refuse(const std::string& reason);
   void RefuseFew(int64_t n, const std::string& of_what);
 

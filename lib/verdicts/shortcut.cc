@@ -8,6 +8,18 @@
 #include "verdicts/words.h"
 
 namespace bitfoundry::verdicts {
+namespace {
+
+// So many of the places are in none of the bins; 0 if all are, or have one value.
+int64_t Uncovered(std::span<const Bin> bins, std::span<const size_t> places,
+                  std::span<const double> values) {
+  if (values[places.front()] == values[places.back()]) return 0;  // nothing to depend on
+  return std::ranges::count_if(places, [&](size_t place) {
+    return std::ranges::none_of(bins, [&](const Bin& bin) { return bin.Holds(values[place]); });
+  });
+}
+
+}  // namespace
 
 // The bin against all other rows of the same label; shown if it is the worst so far, that is the
 // likeliest alarm, or else the widest gap.
@@ -105,7 +117,17 @@ void Judgement::RunShortcut() {
                     " are wanted");
     }
     std::ranges::sort(places, {}, [&](size_t place) { return values[place]; });
-    for (const Bin& bin : Widened(bins, places, values, static_cast<size_t>(test_.min_n))) {
+    const auto least = static_cast<size_t>(test_.min_n);
+    std::vector<Bin> mine = Widened(bins, places, values, least);
+    if (Uncovered(mine, places, values) > 0) {  // a bin of both holds nearly all of this one
+      mine = Widened(BinsOf(places, values), places, values, least);
+    }
+    if (const int64_t uncovered = Uncovered(mine, places, values); uncovered > 0) {
+      return Refuse(std::to_string(uncovered) + " of the samples labelled " + name +
+                    " cannot be compared: so many have one and the same " + test_.attribute.text +
+                    " that no bin has " + std::to_string(test_.min_n) + " inside and outside");
+    }
+    for (const Bin& bin : mine) {
       const stats::PValues one = ScanBin(bin, labelled, places, values, worst);
       all.holds = std::max(all.holds, one.holds);
       all.broken = std::min(all.broken, one.broken);

@@ -135,11 +135,11 @@ Result<std::string> ReadText(const std::filesystem::path& path, uint64_t limit_b
 
 Result<std::string> ReadUtf8(const std::filesystem::path& path, uint64_t limit_bytes) {
   std::string text = BF_TRY(ReadText(path, limit_bytes));
-  const size_t at = FirstNotUtf8(text);
-  if (at == text.size()) return text;
+  const size_t at = std::min(FirstNotUtf8(text), text.find('\0'));
+  if (at >= text.size()) return text;
   const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
   return Status(Code::kInvalidArgument, "NOT_UTF8",
-                path.string() + ":" + std::to_string(line) + ": not UTF-8");
+                path.string() + ":" + std::to_string(line) + ": not UTF-8, or NUL");
 }
 
 const CLI::Validator& Utf8Text() {

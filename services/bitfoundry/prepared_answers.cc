@@ -4,6 +4,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "catalog/samples.h"
 #include "services/bitfoundry/cli.h"
 
 namespace bitfoundry::cli {
@@ -70,6 +71,15 @@ Result<std::vector<PreparedAnswer>> ReadPreparedAnswers(const std::string& path)
     if (!fields.has_value()) return Status(Code::kInvalidArgument, where + ": a quote is open");
     if (names.empty()) {
       names = *fields;
+      for (auto name = names.begin(); name != names.end(); ++name) {
+        if (std::find(names.begin(), name, *name) != name) {
+          return Status(Code::kInvalidArgument,
+                        where + ": the column '" + *name + "' is there twice");
+        }
+        const bool is_tag = *name != "sample" && *name != "answer" && *name != "frame";
+        const Status tag = is_tag ? catalog::CheckTags({{*name, ""}}) : Status();
+        if (!tag.ok()) return tag.In(where);
+      }
       for (const char* needed : {"sample", "answer"}) {
         if (std::find(names.begin(), names.end(), needed) == names.end()) {
           return Status(Code::kInvalidArgument,

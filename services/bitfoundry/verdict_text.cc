@@ -41,9 +41,11 @@ std::string NothingBlocks(const v1::Verdict& verdict) {
 
 // "95 %": of each bound; of a verdict of before it was kept, nothing.
 std::string Confidence(const v1::Verdict& verdict) {
-  if (verdict.tests().empty() || verdict.tests(0).alpha() == 0) return "";
+  double alpha = 0;  // firmware has none
+  for (const v1::TestResult& test : verdict.tests()) alpha = std::max(alpha, test.alpha());
+  if (alpha == 0) return "";
   std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%g %%", 100 * (1 - verdict.tests(0).alpha()));
+  std::snprintf(text.data(), text.size(), "%g %%", 100 * (1 - alpha));
   return text.data();
 }
 
@@ -56,8 +58,9 @@ std::string Table(const v1::Verdict& verdict) {
   }
   const std::string origin = Origin(verdict);
   const std::string confidence = Confidence(verdict);
-  return Align(rows) + "\n" + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n" + origin +
-         (origin.empty() ? "" : "\n") +
+  const std::string why = NothingBlocks(verdict);
+  return Align(rows) + "\n" + Name(verdict.outcome()) + ": " + Summary(verdict) + "\n" +
+         (why.empty() ? "" : why + "\n") + origin + (origin.empty() ? "" : "\n") +
          Align(
              {{verdict.has_remote_model() ? "remote model" : "artefact", DigestOf(verdict)},
               {"suite", verdict.suite() + " (" + verdict.suite_name() + ")"},
@@ -167,11 +170,12 @@ std::string MarkdownTable(const v1::Verdict& verdict) {
 std::string Markdown(const v1::Verdict& verdict) {
   const std::string origin = Origin(verdict);
   const std::string confidence = Confidence(verdict);
-  return "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) + "\n\n" +
-         MarkdownTable(verdict) + "\n" + MarkdownCell(origin) +
-         (origin.empty() ? "artefact" : "\n\nremote model") + " `" + Short(DigestOf(verdict)) +
-         "`, suite `" + Short(verdict.suite()) + "` (" + MarkdownCell(verdict.suite_name()) +
-         "), snapshot `" + Short(verdict.snapshot()) + "`" +
+  const std::string why = NothingBlocks(verdict);
+  return "## Verdict: " + Name(verdict.outcome()) + "\n\n" + Summary(verdict) +
+         (why.empty() ? "" : "; " + why) + "\n\n" + MarkdownTable(verdict) + "\n" +
+         MarkdownCell(origin) + (origin.empty() ? "artefact" : "\n\nremote model") + " `" +
+         Short(DigestOf(verdict)) + "`, suite `" + Short(verdict.suite()) + "` (" +
+         MarkdownCell(verdict.suite_name()) + "), snapshot `" + Short(verdict.snapshot()) + "`" +
          (confidence.empty() ? "" : ", one-sided bounds of " + confidence + " each") +
          (verdict.envelope().empty() ? ", not signed" : "") + "\n";
 }

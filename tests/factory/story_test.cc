@@ -305,10 +305,15 @@ TEST_F(Story, PeopleAreAskedAboutEverySampleWithoutALabelIfToldTo) {
   EXPECT_THAT(why("two.csv", "sample,answer\n" + sample + ",person\n" + sample + ",no_person\n"),
               HasSubstr("two.csv:3: line 2 says another thing of " + sample));
   EXPECT_THAT(why("tag.csv", "sample,answer,Way\n" + sample + ",person,up\n"),
-              HasSubstr("tag.csv:2: tag 'Way'"));
+              HasSubstr("tag.csv:1: tag 'Way'"));
+  EXPECT_THAT(why("twice.csv", "sample,answer,way,way\n" + sample + ",person,up,down\n"),
+              HasSubstr("twice.csv:1: the column 'way' is there twice"));
+  EXPECT_THAT(
+      why("long.csv", "sample,answer,way\n" + sample + ",person," + std::string(129, 'x') + "\n"),
+      HasSubstr("long.csv:2: tag 'way'"));
   EXPECT_THAT(why("none.csv", "# nothing\n"), HasSubstr("no line names the columns"));
   EXPECT_THAT(why("bytes.csv", "sample,answer\n\xff,person\n"),
-              HasSubstr("bytes.csv:2: not UTF-8"));
+              HasSubstr("bytes.csv:2: not UTF-8, or NUL"));
   EXPECT_EQ(factory_.Must(prepared)["no_task"], kAnswers);
   EXPECT_EQ(factory_.Must(prepared + " --all")["answered"], kAnswers);
   const json status = factory_.Cli("status --json").json();  // one of the processes is stopped

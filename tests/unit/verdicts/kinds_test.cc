@@ -288,6 +288,37 @@ TEST_F(KindsTest, WidensABinThatHoldsTooFewOfALabel) {
   EXPECT_EQ(scan.groups(0).successes(), 1);
 }
 
+// 14 people below a value that all others share, and the model misses them: no bin of 20 can tell.
+TEST_F(KindsTest, IsClosedOnAScanThatTiesKeepFromComparing) {
+  Add("below", 1, 14, 0);
+  Add("tied", 1, 145, 129);
+  Add("spread", 0, 60, 57);
+  for (size_t i = 0; i < data_.rows.size(); ++i) {
+    const bool tied = data_.rows[i].tags["group"] == "tied";
+    data_.rows[i].attributes["x"] = tied ? 1 : static_cast<double>(i) / 1e3;
+  }
+  const auto scan = One("{ id: t, scan: shortcut, on: attr.x, max_gap: 0.3, min_n: 20 }");
+  EXPECT_EQ(scan.outcome(), v1::ERROR);
+  EXPECT_THAT(scan.reason(),
+              ::testing::HasSubstr("samples labelled 'person' cannot be compared: so many have one "
+                                   "and the same attr.x that no bin has 20 inside and outside"));
+}
+
+TEST_F(KindsTest, IsClosedOnPrecisionWhereNobodyCouldBeTakenWrongly) {
+  Add("a", 1, 200, 160);
+  Add("b", 1, 200, 160);
+  const std::string test = "{ id: t, slice: all, metric: precision, at_least: 0.9, min_n: 5 }";
+  EXPECT_EQ(One(test).outcome(), v1::ERROR);
+  EXPECT_EQ(One(test).reason(),
+            "precision is shown by samples labelled other than 'person': there are 0, at least 5 "
+            "are wanted");
+  Add("a", 0, 5, 5);
+  EXPECT_EQ(One(test).outcome(), v1::PASS);
+  EXPECT_EQ(One("{ id: t, across: tag.group, metric: precision, max_gap: 0.3 }").reason(),
+            "precision is shown by samples labelled other than 'person': there are 0 in the group "
+            "'b', at least 1 are wanted");
+}
+
 TEST_F(KindsTest, SaysHowManySamplesWouldSettleAScan) {
   const auto scan = [&](size_t times) {
     data_.rows.clear();
