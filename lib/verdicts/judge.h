@@ -50,7 +50,7 @@ struct Evidence {
 // What is not in the data.
 struct Circumstances {
   std::string date;  // "2026-12-01"
-  // How many other artefacts were judged on the rows of this digest.
+  // How many verdicts judged the rows of this digest before, whatever the model.
   std::function<int32_t(const std::string& rows_digest)> evaluations;
 };
 

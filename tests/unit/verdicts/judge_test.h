@@ -61,7 +61,7 @@ class JudgeTest : public ::testing::Test {
   std::map<emulate::Core, Emulated> cores_;
   std::string defaults_;  // ", alpha: 0.1"
   std::string date_ = "2026-01-01";
-  int32_t evaluations_ = 0;  // of other artefacts on the same rows
+  int32_t evaluations_ = 0;  // of the same rows before
 };
 
 }  // namespace bitfoundry::verdicts
