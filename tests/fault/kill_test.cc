@@ -90,6 +90,12 @@ TEST(Drain, EndsEverythingInTheMiddleOfItsWorkAndLosesNoneOfIt) {
   const std::string processes[] = {"bf-ingestion", "bf-autolabel", "bf-labelqueue",
                                    "bf-trainer",   "bf-evaluator", "bf-train-worker"};
   const auto again = [&] {
+    for (const std::string& process : processes) {  // a worker loads LibTorch before it listens
+      Await(process + " to have begun", [&] {
+        return Says(factory.folder() / "data/log" / (process + ".log"),
+                    "\"pid\":\"" + std::to_string(factory.Pid(process)) + "\"");
+      });
+    }
     story.factory.Down();
     for (const std::string& process : processes) {
       EXPECT_TRUE(EndsWith(factory.folder() / "data/log" / (process + ".log"), "\"stopped\""))
