@@ -65,6 +65,7 @@ Op WithShape(const FoldedConvolution& c) {
   Op op;
   op.channels = static_cast<uint32_t>(c.shape.channels);
   op.kernel = static_cast<uint32_t>(c.shape.kernel);
+  static_assert(kMaxStemStride == packed::kMaxStride);
   op.stride = static_cast<uint32_t>(c.shape.stride);
   return op;
 }

@@ -94,7 +94,7 @@ Result<Convolution> ReadConvolution(const Json& json, const std::string& where, 
   Fields fields(json, where + ".");
   fields.Integer("channels", 1, 1024, c.channels);
   fields.Integer("kernel", 1, is_stem ? 7 : 3, c.kernel);
-  fields.Integer("stride", 1, is_stem ? 4 : 2, c.stride);
+  fields.Integer("stride", 1, is_stem ? kMaxStemStride : 2, c.stride);
   fields.Boolean("pool", c.pool);
   if (c.kernel % 2 == 0) fields.Fail("kernel", "has to be odd");
   BF_TRY(fields.Done());

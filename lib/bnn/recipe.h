@@ -25,10 +25,12 @@
 
 namespace bitfoundry::bnn {
 
+inline constexpr int32_t kMaxStemStride = 1024;  // as the packed network has it
+
 struct Convolution {
   int32_t channels = 32;                        // of the output, 1 to 1024
   int32_t kernel = 3;                           // 1 or 3; the stem also takes 5 and 7
-  int32_t stride = 1;                           // 1 or 2; the stem also takes 3 and 4
+  int32_t stride = 1;                           // 1 or 2; of the stem up to kMaxStemStride
   bool pool = false;                            // 2x2 max pool
   bool HasSkip() const { return kernel == 3; }  // of a block in a stream
   bool operator==(const Convolution&) const = default;

@@ -16,7 +16,7 @@
  * it what it has just stored, instead of holding it in registers, which Arm has too few of, or
  * spilling it once more.
  */
-#if defined(__GNUC__) && __ARM_ARCH_ISA_THUMB != 1
+#if defined(__GNUC__) && BF_THUMB != 1
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 #else
 #define HIDE(pointer) (void)(pointer)
@@ -42,7 +42,7 @@ typedef struct {
 /* The two words at `base` + `offset`, a constant, in one instruction. */
 BF_INLINE two_words load(const void* base, const uint32_t offset) {
   const two_words* at = (const two_words*)(const void*)((const char*)base + offset);
-#if __ARM_ARCH_ISA_THUMB >= 2
+#if BF_THUMB >= 2
   two_words words;
   __asm__("ldrd %0, %1, [%2, %3]"
           : "=r"(words.first), "=r"(words.second)
@@ -54,7 +54,7 @@ BF_INLINE two_words load(const void* base, const uint32_t offset) {
 }
 
 BF_INLINE void store(uint32_t* to, uint32_t first, uint32_t second) {
-#if __ARM_ARCH_ISA_THUMB >= 2
+#if BF_THUMB >= 2
   __asm__("strd %1, %2, %0" : "=m"(*(two_words*)(void*)to) : "r"(first), "r"(second));
 #else
   to[0] = first;

@@ -23,6 +23,13 @@
 #define BF_INLINE static inline
 #endif
 
+/* The Thumb instruction set: 1, as ARMv6-M has it, or 2; 0 where there is none. */
+#ifdef __ARM_ARCH_ISA_THUMB
+#define BF_THUMB __ARM_ARCH_ISA_THUMB
+#else
+#define BF_THUMB 0
+#endif
+
 #define BF_WORD 32u /* bits of a word, channels of a group */
 
 /* What C99 leaves to the compiler, and this runtime relies on. */

@@ -27,7 +27,7 @@ extern "C" {
 
 /* Raised whenever bf_layer, or the order of what it points to, changes: a model asserts that it was
  * generated for this one. */
-#define BF_LAYOUT 1
+#define BF_LAYOUT 2
 
 /* Fails to compile unless `condition` holds; generated models use it too. */
 #define BF_ASSERT(name, condition) typedef char bf_assert_##name[(condition) ? 1 : -1]
@@ -68,7 +68,7 @@ typedef struct bf_layer {
   uint16_t out_height, out_width, out_channels;
   uint16_t add_channels;                /* of the skip */
   uint16_t kernel_height, kernel_width; /* of the window */
-  uint8_t stride;                       /* of the window, both ways */
+  uint16_t stride;                      /* of the window, both ways */
   uint8_t pad; /* rows and columns outside the map on each side: kernel / 2, or 0 of pools */
   uint8_t shift;
   uint8_t relu;

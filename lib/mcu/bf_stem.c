@@ -54,7 +54,7 @@ BF_INLINE int32_t dot4(int32_t sum, uint32_t weights, uint32_t pixels, uint32_t 
 
 /* The next two words, in one instruction. */
 BF_INLINE void take_two(const uint32_t** from, uint32_t* a, uint32_t* b) {
-#if __ARM_ARCH_ISA_THUMB >= 2
+#if BF_THUMB >= 2
   __asm__ volatile("ldrd %0, %1, [%2], #8" : "=r"(*a), "=r"(*b), "+r"(*from)::"memory");
 #else
   *a = *(*from)++;

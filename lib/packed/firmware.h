@@ -68,7 +68,7 @@ FirmwareOptions PublishedOptions(const Network& network);
 // are rounded up to a 65536th of what is left. Instructions are estimates for options.isa.
 //
 // Errors: those of Describe(); kInvalidArgument BAD_NAME, where the name is no identifier of C in
-// lower case; kFailedPrecondition DOES_NOT_FIT, where the smallest kernels,
+// lower case, or one that is taken; kFailedPrecondition DOES_NOT_FIT, where the smallest kernels,
 // or those asked for, exceed the budget.
 Result<Firmware> MakeFirmware(const Network& network, const FirmwareOptions& options);
 

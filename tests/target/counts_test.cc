@@ -199,10 +199,12 @@ static bf_op *const all[] = {
     bf_average_pool_bits, bf_average_pool_ints, bf_global_sum_bits, bf_global_sum_ints, bf_dense};
 static void (*volatile keep)(const bf_model *, const uint8_t *, uint32_t *, int32_t *);
 static bf_op *volatile keep_op;
+static uint32_t (*volatile keep_winner)(const int32_t *, uint32_t);
 extern uint8_t runtime_start[], runtime_end[];
 int main(void) {
   for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) keep_op = all[i];
   keep = bf_run;
+  keep_winner = bf_winner;
   const uint32_t size = (uint32_t)(runtime_end - runtime_start);
   return (int)file_write(file_open("size.bin", OPEN_WRITE), &size, 4);
 })";

@@ -109,6 +109,14 @@ class Grower {
     channels_ = channels;
   }
 
+  void DenseToInts(uint32_t channels, uint32_t pixels) {
+    packed::BinaryDense dense{channels,
+                              packed::testing::RandomBits(channels * pixels, channels_, random_),
+                              packed::testing::RandomToInts(channels, 0, random_)};
+    network_.Then(std::move(dense));
+    channels_ = channels;
+  }
+
   Network Finish(uint32_t classes = 3) {
     network_.Then(packed::GlobalSum{1});
     network_.Then(packed::testing::RandomDense(channels_, classes, random_));
@@ -147,6 +155,41 @@ TEST_P(Operators, StemsOfEveryKernelAndStride) {
         networks.push_back(to_ints.Finish());
       }
     }
+  }
+  ExpectEqual(GetParam(), networks);
+}
+
+TEST_P(Operators, StemsOfWindowsThatAreFarApart) {
+  std::vector<Network> networks;
+  uint32_t seed = 0;
+  for (const uint32_t stride : {5, 8, 37, 255, 256, 610, 1024}) {
+    for (const uint32_t colours : {1, 3}) {
+      networks.push_back(packed::testing::RandomStrideNetwork(colours, stride, ++seed));
+    }
+  }
+  ExpectEqual(GetParam(), networks);
+}
+
+// A second look at the image, added to the first.
+TEST_P(Operators, StemsThatAreAddedToAnother) {
+  std::vector<Network> networks;
+  for (const uint32_t colours : {1, 3}) {
+    std::mt19937 random(colours);
+    Network n;
+    n.input = {9, 7, colours};
+    n.mean = {120};
+    const auto stem = [&](uint32_t kernel, uint32_t add) {
+      packed::Stem op = packed::testing::RandomStem(colours, 33, kernel, 2, random);
+      op.output =
+          packed::ToInts{packed::testing::RandomIntegers(33, -9, 9, random),
+                         packed::testing::RandomIntegers(33, -900, 900, random), 12, false, add};
+      return op;
+    };
+    const uint32_t first = n.Then(stem(3, 0));
+    n.ops.push_back({0, stem(5, first)});
+    n.Then(packed::GlobalSum{1});
+    n.Then(packed::testing::RandomDense(33, 3, random));
+    networks.push_back(n);
   }
   ExpectEqual(GetParam(), networks);
 }
@@ -200,6 +243,7 @@ TEST_P(Operators, BinaryDenseLayersByEveryKernel) {
       grower.StemToBits(channels, 1, 1);
       grower.DenseToBits(seed % 2 == 0 ? 33 : 5, height * width);
       grower.DenseToBits(70, 1);
+      grower.DenseToInts(45, 1);
       networks.push_back(grower.Finish());
     }
   }
@@ -247,6 +291,8 @@ TEST_P(Operators, PoolsOfBitsAndIntegers) {
       grow(bits, average_pools);
       grow(bits, [](Grower& g) { g.Then(packed::MaxPool{8, 3}); });
       grow(bits, [](Grower& g) { g.Then(packed::AveragePool{8, 4, 5}); });
+      grow(bits, [](Grower& g) { g.Then(packed::MaxPool{2, 15}); });
+      grow(bits, [](Grower& g) { g.Then(packed::AveragePool{3, 300, 3}); });
       grow(bits, [](Grower&) {});
     }
   }

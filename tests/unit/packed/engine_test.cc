@@ -94,6 +94,16 @@ TEST_P(EngineOn, GivesTheInterpretersBitsWithSkips) {
   }
 }
 
+TEST_P(EngineOn, GivesTheInterpretersBitsAtAnyStride) {
+  uint32_t seed = 0;
+  for (const uint32_t channels : {1, 3}) {
+    for (const uint32_t stride : {4, 5, 9, 37, 38, 255, 256, 1024}) {
+      ++seed;
+      ExpectEqualToInterpreter(RandomStrideNetwork(channels, stride, seed), seed);
+    }
+  }
+}
+
 // Channel counts about every width of a word, of joined pixels and of a vector; maps of one pixel,
 // of one row and of more rows than a strip has.
 TEST_P(EngineOn, GivesTheInterpretersBitsWhateverTheShape) {

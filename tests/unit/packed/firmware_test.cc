@@ -89,7 +89,7 @@ TEST(Firmware, CompilesOnlyAsItWasGenerated) {
   EXPECT_NE(Compile(firmware, "model.c", lose_a_weight), 0);
   const auto shrink = [](std::string& h) { Replace(h, "ARENA_BYTES ", "ARENA_BYTES 1 - "); };
   EXPECT_NE(Compile(firmware, "model.h", shrink), 0);
-  const auto change_runtime = [](std::string& h) { Replace(h, "BF_LAYOUT 1", "BF_LAYOUT 2"); };
+  const auto change_runtime = [](std::string& h) { Replace(h, "BF_LAYOUT 2", "BF_LAYOUT 3"); };
   EXPECT_NE(Compile(firmware, "bf_mcu.h", change_runtime), 0);
 }
 
@@ -194,7 +194,10 @@ TEST(Firmware, HasNeitherFastNorLeanForWindowsOfMoreThan65535Bits) {
 }
 
 TEST(Firmware, RefusesNamesThatAreNoIdentifiers) {
-  for (const char* name : {"", "Person", "1st", "a-b", "../a", "a b", "\xc3\xa4"}) {
+  for (const char* name :
+       {"",        "Person",   "1st",    "a-b",      "../a",   "a b",           "\xc3\xa4",
+        "example", "bf_stem",  "bf_mcu", "bf_run",   "layers", "stem1_weights", "int",
+        "static",  "uint32_t", "arena",  "classify", "logits", "image",         "linux"}) {
     FirmwareOptions options;
     options.name = name;
     EXPECT_EQ(MakeFirmware(Chain(), options).status().reason(), "BAD_NAME") << name;

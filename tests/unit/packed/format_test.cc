@@ -176,6 +176,8 @@ TEST(FormatTest, NamesWhatIsWrong) {
   EXPECT_EQ(with(84, 0x80000000), "BAD_SHAPE");
   EXPECT_EQ(with(88, 4), "BAD_SHAPE");  // kernel
   EXPECT_EQ(with(88, 5), "BAD_SIZE");
+  EXPECT_EQ(with(92, 0), "BAD_SHAPE");  // stride
+  EXPECT_EQ(with(92, 1025), "BAD_SHAPE");
   EXPECT_EQ(with(96, 1), "BAD_SECTION");   // a shift where bits come out
   EXPECT_EQ(with(100, 2), "BAD_SECTION");  // integers: neither yes nor no
   EXPECT_EQ(Reason(std::vector<uint8_t>(kMaxModelBytes + 1)), "TOO_LARGE");

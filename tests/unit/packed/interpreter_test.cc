@@ -16,6 +16,7 @@ using ::bitfoundry::testing::IsOk;
 using testing::RandomImage;
 using testing::RandomNetwork;
 using testing::RandomSkipNetwork;
+using testing::RandomStrideNetwork;
 
 // The oracle: integers -1 and +1 in the open, each operation by its definition.
 struct Map {
@@ -172,28 +173,42 @@ std::vector<Map> ByDefinition(const Network& network, const std::vector<uint8_t>
   return maps;
 }
 
-class InterpreterOfSeed : public ::testing::TestWithParam<uint32_t> {};
-
-TEST_P(InterpreterOfSeed, GivesEveryIntegerOfTheDefinition) {
-  for (const Network& network : {RandomNetwork(1, GetParam()), RandomNetwork(3, GetParam()),
-                                 RandomSkipNetwork(GetParam())}) {
-    auto interpreter = Interpreter::Make(network);
-    ASSERT_THAT(interpreter, IsOk());
-    std::mt19937 random(GetParam() + 1000);
-    for (int round = 0; round < 3; ++round) {
-      const auto image = RandomImage(network.input, random);
-      const auto logits = interpreter->Run(image);
-      ASSERT_THAT(logits, IsOk());
-      const std::vector<Map> maps = ByDefinition(network, image);
-      for (size_t op = 0; op < network.ops.size(); ++op) {
-        ASSERT_EQ(interpreter->ValuesOf(op), maps[op + 1].values) << "operation " << op;
-      }
-      EXPECT_EQ(std::vector<int32_t>(logits->begin(), logits->end()), maps.back().values);
+void ExpectTheDefinition(const Network& network, uint32_t seed) {
+  auto interpreter = Interpreter::Make(network);
+  ASSERT_THAT(interpreter, IsOk());
+  std::mt19937 random(seed + 1000);
+  for (int round = 0; round < 3; ++round) {
+    const auto image = RandomImage(network.input, random);
+    const auto logits = interpreter->Run(image);
+    ASSERT_THAT(logits, IsOk());
+    const std::vector<Map> maps = ByDefinition(network, image);
+    for (size_t op = 0; op < network.ops.size(); ++op) {
+      ASSERT_EQ(interpreter->ValuesOf(op), maps[op + 1].values)
+          << "operation " << op << ", seed " << seed;
     }
+    EXPECT_EQ(std::vector<int32_t>(logits->begin(), logits->end()), maps.back().values);
   }
 }
 
+class InterpreterOfSeed : public ::testing::TestWithParam<uint32_t> {};
+
+TEST_P(InterpreterOfSeed, GivesEveryIntegerOfTheDefinition) {
+  ExpectTheDefinition(RandomNetwork(1, GetParam()), GetParam());
+  ExpectTheDefinition(RandomNetwork(3, GetParam()), GetParam());
+  ExpectTheDefinition(RandomSkipNetwork(GetParam()), GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, InterpreterOfSeed, ::testing::Range(0U, 6U));
+
+TEST(InterpreterTest, GivesEveryIntegerOfTheDefinitionAtAnyStride) {
+  uint32_t seed = 0;
+  for (const uint32_t channels : {1, 3}) {
+    for (const uint32_t stride : {4, 5, 9, 37, 38, 255, 256, 1024}) {
+      ++seed;
+      ExpectTheDefinition(RandomStrideNetwork(channels, stride, seed), seed);
+    }
+  }
+}
 
 TEST(InterpreterTest, ThresholdExtremesMakeAChannelConstant) {
   std::mt19937 random(/*seed=*/3);

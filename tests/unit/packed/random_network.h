@@ -98,6 +98,21 @@ inline Network RandomNetwork(uint32_t image_channels, uint32_t seed) {
   return n;
 }
 
+// Windows further apart than they are wide, up to strides that leave one row, one column or both.
+inline Network RandomStrideNetwork(uint32_t image_channels, uint32_t stride, uint32_t seed) {
+  std::mt19937 random(seed);
+  Network n;
+  n.input = {seed % 3 == 0 ? 41 : 5 + seed % 7, seed % 3 == 1 ? 611U : 38U, image_channels};
+  n.mean = {120};
+  if (image_channels == 3) n.mean = {120, 0, 255};
+  const uint32_t kernel = 1 + 2 * (seed % 4);
+  n.Then(RandomStem(image_channels, 33, kernel, stride, random));
+  n.Then(RandomConv(33, 40, 3, 1, random));
+  n.Then(GlobalSum{});
+  n.Then(RandomDense(40, 3, random));
+  return n;
+}
+
 // Skips as in ResNet and QuickNet: added in place, pooled, repeated over more channels. Even seeds
 // end in a sum over integers; odd ones go on with the operations that are left.
 inline Network RandomSkipNetwork(uint32_t seed) {
