@@ -158,8 +158,9 @@ std::string ReportMarkdown(const std::vector<Layer>& layers, size_t model_bytes,
   out += "- arena in RAM: " + std::to_string(firmware->arena_bytes) + " bytes\n\n";
   out +=
       "The kernel of each binary layer, and what the others would have cost: flash, and an "
-      "estimate of\ninstructions an image on a Cortex-M4. `bitfoundry emulate` counts them; "
-      "`bitfoundry artefact pull --flash`\nchooses anew.\n\n";
+      "estimate of\ninstructions an image on a Cortex-M4. `bitfoundry artefact pull --emulate` "
+      "counts "
+      "them into emulated.md;\n`--flash` and `--core` choose anew.\n\n";
   out += "| layer | kernels |\n|---|---|\n";
   for (size_t i = 0; i < layers.size(); ++i) {
     if (firmware->layers[i].kernels.empty()) continue;

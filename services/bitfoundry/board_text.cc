@@ -117,20 +117,6 @@ std::string Table(const v1::Board& board) {
   return text;
 }
 
-std::string MarkdownTable(const Rows& rows) {
-  std::string text;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    text += "|";
-    for (const std::string& cell : rows[i]) text += " " + MarkdownCell(cell) + " |";
-    text += "\n";
-    if (i > 0) continue;
-    text += "|";
-    for (size_t k = 0; k < rows[0].size(); ++k) text += "---|";
-    text += "\n";
-  }
-  return text;
-}
-
 std::string Markdown(const v1::Board& board) {
   std::string text = "## " + MarkdownCell(Head(board)) + "\n\n" + MarkdownTable(Models(board)) +
                      "\n### Versions, oldest first\n\n" + MarkdownTable(Versions(board)) + "\n" +

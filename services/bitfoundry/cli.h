@@ -64,7 +64,8 @@ CLI::App* Add(CLI::App& parent, Shell& shell, const std::string& name, const std
 void AddFactoryCommands(CLI::App& app, Shell& shell);   // up, down, status
 void AddDataCommands(CLI::App& app, Shell& shell);      // project, ingest, snapshot
 void AddLabelCommands(CLI::App& app, Shell& shell);     // autolabel, label
-void AddModelCommands(CLI::App& app, Shell& shell);     // train, cancel, models, artefact, ...
+void AddModelCommands(CLI::App& app, Shell& shell);     // train, cancel, models, inspect, run
+void AddArtefactCommand(CLI::App& app, Shell& shell);   // artefact
 void AddEmulateCommand(CLI::App& app, Shell& shell);    // emulate
 void AddSuiteCommand(CLI::App& app, Shell& shell);      // suite
 void AddVerdictCommands(CLI::App& app, Shell& shell);   // evaluate, verdict

@@ -1,11 +1,11 @@
 // emulate: a model.bnn as firmware, on emulated microcontrollers, compared and counted.
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "emulate/emulate.h"
 #include "packed/format.h"
 #include "services/bitfoundry/cli.h"
+#include "services/bitfoundry/emulated.h"
 
 namespace bitfoundry::cli {
 namespace {
@@ -25,29 +25,6 @@ struct EmulateOptions {
   std::string golden;
 };
 
-// What one core made of the model.
-struct Emulated {
-  emulate::Prepared prepared;
-  emulate::Report report;
-  std::vector<emulate::Difference> differences;
-
-  const std::vector<packed::Layer>& layers() const { return prepared.layers[0]; }
-  const packed::Firmware& firmware() const { return prepared.firmware[0]; }
-  const emulate::NetworkRun& run() const { return report.networks[0]; }
-
-  // The most that any image took: operators on integers branch on their values.
-  uint64_t Instructions() const {
-    uint64_t most = 0;
-    for (const auto& image : run().images) most = std::max(most, image.instructions);
-    return most;
-  }
-  uint64_t Instructions(size_t layer) const {
-    uint64_t most = 0;
-    for (const auto& image : run().images) most = std::max(most, image.layer_instructions[layer]);
-    return most;
-  }
-};
-
 // The golden images to run: of a file, of the one beside the model, or random ones.
 Result<std::vector<packed::Golden>> GoldenFor(const EmulateOptions& options,
                                               const packed::Network& network) {
@@ -61,130 +38,6 @@ Result<std::vector<packed::Golden>> GoldenFor(const EmulateOptions& options,
   return *golden;
 }
 
-Result<Emulated> EmulateOn(emulate::Core core, const emulate::Case& one,
-                           packed::FirmwareOptions options) {
-  Emulated e;
-  e.prepared = BF_TRY(emulate::Prepare(core, {one}, options));
-  e.report = BF_TRY(emulate::Run(e.prepared));
-  e.differences = emulate::Compare(e.prepared, e.report);
-  return e;
-}
-
-ordered_json LayerJson(const Emulated& e, size_t i) {
-  const packed::Layer& layer = e.layers()[i];
-  const packed::FirmwareLayer& choice = e.firmware().layers[i];
-  ordered_json kernels = ordered_json::array();  // the first is the one that is used
-  for (const packed::KernelCost& cost : choice.kernels) {
-    kernels.push_back({{"kernel", packed::Name(cost.kernel)},
-                       {"flash_bytes", cost.flash_bytes},
-                       {"estimated_instructions", cost.instructions}});
-  }
-  return {{"name", layer.name},
-          {"macs_8bit", layer.macs_8bit},
-          {"macs_1bit", layer.macs_1bit},
-          {"instructions", e.Instructions(i)},
-          {"flash_bytes", choice.flash_bytes},
-          {"kernels", kernels}};
-}
-
-ordered_json ToJson(emulate::Core core, const Emulated& e) {
-  ordered_json layers = ordered_json::array();
-  for (size_t i = 0; i < e.layers().size(); ++i) layers.push_back(LayerJson(e, i));
-  ordered_json differences = ordered_json::array();
-  for (const emulate::Difference& difference : e.differences) {
-    differences.push_back({{"image", difference.image}, {"where", difference.where}});
-  }
-  return {{"core", emulate::Name(core)},
-          {"machine", e.report.machine},
-          {"processor", e.report.processor},
-          {"compiler", e.report.compiler},
-          {"emulator", e.report.emulator},
-          {"images", e.run().images.size()},
-          {"differences", differences},
-          {"instructions", e.Instructions()},
-          {"runtime_bytes", e.report.runtime_bytes},
-          {"model_bytes", e.report.model_bytes},
-          {"flash_bytes", e.report.runtime_bytes + e.report.model_bytes},
-          {"arena_bytes", e.firmware().arena_bytes},
-          {"stack_bytes", e.run().stack_bytes},
-          {"layers", layers}};
-}
-
-std::string PerMac(uint64_t instructions, uint64_t macs) {
-  if (macs == 0) return "";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f",
-                static_cast<double>(instructions) / static_cast<double>(macs));
-  return text;
-}
-
-// "lean 4896 bytes, ~1358000; rows ...": what was not chosen.
-std::string OtherKernels(const packed::FirmwareLayer& layer) {
-  std::string text;
-  for (size_t k = 1; k < layer.kernels.size(); ++k) {
-    const packed::KernelCost& cost = layer.kernels[k];
-    text += (k == 1 ? "" : "; ") + std::string(packed::Name(cost.kernel)) + " " +
-            std::to_string(cost.flash_bytes) + " bytes, ~" + std::to_string(cost.instructions);
-  }
-  return text;
-}
-
-void PrintLayers(const Emulated& e) {
-  std::vector<std::vector<std::string>> rows{{"layer", "kernel", "flash bytes", "MACs",
-                                              "instructions", "per MAC",
-                                              "other kernels (~: an estimate)"}};
-  uint64_t all_macs = 0;
-  for (size_t i = 0; i < e.layers().size(); ++i) {
-    const packed::Layer& layer = e.layers()[i];
-    const packed::FirmwareLayer& choice = e.firmware().layers[i];
-    const uint64_t macs = layer.macs_1bit + layer.macs_8bit;
-    const uint64_t instructions = e.Instructions(i);
-    all_macs += macs;
-    rows.push_back(
-        {layer.name, choice.kernels.empty() ? "" : std::string(Name(choice.kernels[0].kernel)),
-         std::to_string(choice.flash_bytes), std::to_string(macs), std::to_string(instructions),
-         PerMac(instructions, macs), OtherKernels(choice)});
-  }
-  rows.push_back({"all", "", std::to_string(e.firmware().flash_bytes), std::to_string(all_macs),
-                  std::to_string(e.Instructions()), PerMac(e.Instructions(), all_macs), ""});
-  PrintTable(rows);
-}
-
-void Print(emulate::Core core, const Emulated& e) {
-  const emulate::Report& report = e.report;
-  std::printf("%s: %s of QEMU's %s; %s, %s\n", std::string(emulate::Name(core)).c_str(),
-              report.processor.c_str(), report.machine.c_str(), report.compiler.c_str(),
-              report.emulator.c_str());
-  PrintLayers(e);
-  std::printf("flash %llu bytes (code %llu, constants %llu), arena %llu, stack %llu\n",
-              static_cast<unsigned long long>(report.runtime_bytes + report.model_bytes),
-              static_cast<unsigned long long>(report.runtime_bytes),
-              static_cast<unsigned long long>(report.model_bytes),
-              static_cast<unsigned long long>(e.firmware().arena_bytes),
-              static_cast<unsigned long long>(e.run().stack_bytes));
-  for (const emulate::Difference& difference : e.differences) {
-    std::printf("%s, image %zu: %s differs\n", std::string(emulate::Name(core)).c_str(),
-                difference.image, difference.where.c_str());
-  }
-  if (e.differences.empty()) {
-    std::printf("%zu images: every logit and every layer's checksum is equal\n",
-                e.run().images.size());
-  }
-}
-
-packed::FirmwareOptions FirmwareFor(const EmulateOptions& options, const packed::Network& network) {
-  packed::FirmwareOptions firmware;
-  if (options.flash_bytes > 0) {
-    firmware.flash_bytes = options.flash_bytes;
-  } else if (options.kernel.empty()) {
-    firmware = packed::PublishedOptions(network);
-  }
-  for (const packed::Kernel kernel : packed::kKernels) {
-    if (options.kernel == packed::Name(kernel)) firmware.kernel = kernel;
-  }
-  return firmware;
-}
-
 Result<int> Emulate(const Shell& shell, const EmulateOptions& options) {
   std::vector<emulate::Core> cores(emulate::kCores.begin(), emulate::kCores.end());
   if (options.core != "all") cores = {BF_TRY(emulate::ParseCore(options.core))};
@@ -194,17 +47,16 @@ Result<int> Emulate(const Shell& shell, const EmulateOptions& options) {
       BF_TRY(packed::Parse({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
   one.golden = BF_TRY(GoldenFor(options, one.network));
 
+  const auto firmware = FirmwareFor(one.network, options.flash_bytes, options.kernel);
   int code = kDone;
   ordered_json all = ordered_json::array();
   for (const emulate::Core core : cores) {
-    const Result<Emulated> e = EmulateOn(core, one, FirmwareFor(options, one.network));
-    if (!e.ok()) return e.status().In(std::string(emulate::Name(core)));
-    if (!e->differences.empty()) code = kFailed;
+    const Emulated e = BF_TRY(EmulateOn(core, one, firmware));
+    if (!e.differences.empty()) code = kFailed;
     if (shell.json) {
-      all.push_back(ToJson(core, *e));
+      all.push_back(ToJson(e));
     } else {
-      if (core != cores.front()) std::printf("\n");
-      Print(core, *e);
+      std::printf("%s%s", core == cores.front() ? "" : "\n", ToText(e).c_str());
     }
   }
   if (shell.json) std::printf("%s\n", ordered_json{{"cores", all}}.dump(2).c_str());

@@ -89,6 +89,7 @@ int main(int argc, char** argv) try {
   cli::AddDataCommands(app, shell);
   cli::AddLabelCommands(app, shell);
   cli::AddModelCommands(app, shell);
+  cli::AddArtefactCommand(app, shell);
   cli::AddEmulateCommand(app, shell);
   cli::AddSuiteCommand(app, shell);
   cli::AddVerdictCommands(app, shell);

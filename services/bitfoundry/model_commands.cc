@@ -144,19 +144,14 @@ Result<int> Cancel(const Shell& shell, const CancelOptions& options) {
   return kDone;
 }
 
-struct ModelOptions {
-  std::string name;  // of a project, or the digest of an artefact
-  std::string folder = ".";
-  uint64_t flash_bytes = 0;  // 0: as the firmware was published
-  std::string kernel;        // empty: chosen
-  std::string core;          // empty: as the firmware was published
-  std::string firmware_name = "model";
+struct ModelsOptions {
+  std::string project;
 };
 
-Result<int> ListModels(const Shell& shell, const ModelOptions& options) {
+Result<int> ListModels(const Shell& shell, const ModelsOptions& options) {
   const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
   v1::ListArtefactsRequest request;
-  request.set_project(options.name);
+  request.set_project(options.project);
   request.set_page_size(1000);
   v1::ListArtefactsResponse response;
   runtime::Call call;
@@ -171,84 +166,6 @@ Result<int> ListModels(const Shell& shell, const ModelOptions& options) {
                     artefact.snapshot().substr(0, 12), std::to_string(artefact.model_bytes())});
   }
   PrintTable(rows);
-  return kDone;
-}
-
-// The file's bytes, checked against its digest.
-Result<std::string> Fetch(v1::Trainer::Stub& stub, const std::string& artefact,
-                          const v1::ArtefactFile& file) {
-  v1::ReadArtefactFileRequest request;
-  request.set_artefact(artefact);
-  request.set_name(file.name());
-  runtime::Call call(60s);
-  const auto stream = stub.ReadArtefactFile(&call, request);
-  std::string bytes;
-  for (v1::ReadArtefactFileResponse part; stream->Read(&part);) bytes += part.chunk();
-  BF_TRY(runtime::FromGrpc(stream->Finish()));
-  if (Sha256(bytes) != file.digest()) {
-    return Status(Code::kDataLoss, file.name() + " is not what its digest says");
-  }
-  return bytes;
-}
-
-Status WriteFiles(const Shell& shell, const fs::path& folder,
-                  const std::vector<packed::File>& files) {
-  std::error_code failed;
-  fs::create_directories(folder, failed);
-  for (const packed::File& file : files) {
-    const fs::path path = folder / fs::path(file.name).filename();
-    std::ofstream out(path, std::ios::binary);
-    out << file.bytes;
-    out.close();
-    if (!out) return {Code::kUnavailable, path.string() + ": cannot be written"};
-    if (!shell.json) std::printf("%8zu  %s\n", file.bytes.size(), path.c_str());
-  }
-  return Status();
-}
-
-// The artefact's network as firmware again, its kernels chosen for another core or budget.
-Result<std::vector<packed::File>> Firmware(const std::vector<packed::File>& artefact,
-                                           const ModelOptions& asked) {
-  const auto bytes = [&](const char* name) -> std::string {
-    const auto found = std::ranges::find(artefact, name, &packed::File::name);
-    return found == artefact.end() ? "" : found->bytes;
-  };
-  const std::string model = bytes("model.bnn");
-  const packed::Network network =
-      BF_TRY(packed::Parse({reinterpret_cast<const uint8_t*>(model.data()), model.size()}));
-  packed::FirmwareOptions options = packed::PublishedOptions(network);
-  if (asked.flash_bytes > 0) options = {.flash_bytes = asked.flash_bytes};
-  for (const packed::Kernel kernel : packed::kKernels) {
-    if (asked.kernel == packed::Name(kernel)) options = {.kernel = kernel};
-  }
-  if (!asked.core.empty()) {
-    options = emulate::OptionsFor(BF_TRY(emulate::ParseCore(asked.core)), options);
-  }
-  options.name = asked.firmware_name;
-  options.classes = BF_TRY(packed::ParseManifest(bytes("manifest.json"))).provenance.classes;
-  return BF_TRY(packed::MakeFirmware(network, options)).files;
-}
-
-Result<int> PullArtefact(const Shell& shell, const ModelOptions& options) {
-  if (!options.core.empty()) BF_TRY(emulate::ParseCore(options.core));
-  const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
-  v1::GetArtefactRequest request;
-  request.set_digest(options.name);
-  v1::Artefact artefact;
-  runtime::Call call;
-  BF_TRY(runtime::FromGrpc(stub->GetArtefact(&call, request, &artefact)));
-  std::vector<packed::File> files;
-  for (const v1::ArtefactFile& file : artefact.files()) {
-    std::string bytes = BF_TRY(Fetch(*stub, artefact.digest(), file));
-    files.push_back({file.name(), std::move(bytes)});
-  }
-  BF_TRY(WriteFiles(shell, options.folder, files));
-  if (options.flash_bytes > 0 || !options.kernel.empty() || !options.core.empty() ||
-      options.firmware_name != "model") {
-    const auto firmware = BF_TRY(Firmware(files, options));
-    BF_TRY(WriteFiles(shell, fs::path(options.folder) / "firmware", firmware));
-  }
-  if (shell.json) std::printf("%s\n", ToJson(artefact).c_str());
   return kDone;
 }
 
@@ -402,33 +319,6 @@ Result<int> RunModel(const Shell& shell, const RunOptions& options) {
   return kDone;
 }
 
-void AddPull(CLI::App& app, Shell& shell) {
-  CLI::App* artefact = app.add_subcommand("artefact", "What a run publishes");
-  artefact->footer("Example:\n  bitfoundry artefact pull 3f9a2b1c -o person/");
-  artefact->require_subcommand(1);
-  const auto pull = std::make_shared<ModelOptions>();
-  CLI::App* command =
-      Add(*artefact, shell, "pull", "Fetch every file of an artefact, digests checked",
-          "bitfoundry artefact pull 3f9a2b1c -o model/", pull, PullArtefact);
-  command->add_option("MODEL", pull->name, "Digest, or its first 8 digits")->required();
-  command->add_option("-o,--output", pull->folder, "Folder")->capture_default_str();
-  CLI::Option* flash =
-      command
-          ->add_option(
-              "--flash", pull->flash_bytes,
-              "Also choose the firmware's kernels anew, for so many bytes of constants, into "
-              "the folder firmware/")
-          ->check(CLI::PositiveNumber);
-  command->add_option("--kernel", pull->kernel, "The same, one kernel for all binary layers")
-      ->check(CLI::IsMember({"rows", "lean", "fast"}))
-      ->excludes(flash);
-  command->add_option("--core", pull->core,
-                      "The same, for a core: m0plus, m3, m4, m7, m33, m55 or rv32imc");
-  command->add_option("--name", pull->firmware_name,
-                      "The same, with files and symbols of another name: for a second model beside "
-                      "the first");
-}
-
 }  // namespace
 
 void AddModelCommands(CLI::App& app, Shell& shell) {
@@ -451,13 +341,11 @@ void AddModelCommands(CLI::App& app, Shell& shell) {
       ->add_option("RUN", cancel->run_id)
       ->required();
 
-  const auto models = std::make_shared<ModelOptions>();
+  const auto models = std::make_shared<ModelsOptions>();
   Add(app, shell, "models", "Models of a project, newest first", "bitfoundry models person", models,
       ListModels)
-      ->add_option("PROJECT", models->name)
+      ->add_option("PROJECT", models->project)
       ->required();
-
-  AddPull(app, shell);
 
   const auto inspect = std::make_shared<FileOptions>();
   Add(app, shell, "inspect", "Layers, flash, RAM and work of a model.bnn",

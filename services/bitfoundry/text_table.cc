@@ -34,6 +34,20 @@ std::string MarkdownCell(const std::string& text) {
   return escaped;
 }
 
+std::string MarkdownTable(const Rows& rows) {
+  std::string text;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    text += "|";
+    for (const std::string& cell : rows[i]) text += " " + MarkdownCell(cell) + " |";
+    text += "\n";
+    if (i > 0) continue;
+    text += "|";
+    for (size_t k = 0; k < rows[0].size(); ++k) text += "---|";
+    text += "\n";
+  }
+  return text;
+}
+
 std::string ToJson(const google::protobuf::Message& message, bool on_lines) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = on_lines;

@@ -16,6 +16,9 @@ std::string Align(const Rows& rows);
 // Safe inside a cell of a Markdown table.
 std::string MarkdownCell(const std::string& text);
 
+// The first row is the head.
+std::string MarkdownTable(const Rows& rows);
+
 // A message as JSON, on one line or indented on many: field names as in the .proto, absent numbers
 // shown as 0.
 std::string ToJson(const google::protobuf::Message& message, bool on_lines = false);

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <fstream>
 #include <set>
+#include <sstream>
 
 #include "bitfoundry/v1/project.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -247,6 +248,22 @@ class Story : public ::testing::Test {
     EXPECT_EQ(Verdict(artefact)["tests"][0]["successes"], right);
   }
 
+  // The folder for a core, with what that core was seen to do.
+  void ExpectACountedFirmware(const std::string& artefact) {
+    const std::string folder = factory_.folder() / "m0plus";
+    factory_.Must("artefact pull " + artefact + " --core m0plus --emulate -o " + folder);
+    const json counted = json::parse(std::ifstream(folder + "/firmware/emulated.json"));
+    EXPECT_EQ(counted["core"], "m0plus");
+    EXPECT_EQ(counted["differences"], json::array());
+    EXPECT_GT(counted["instructions"], 0);
+    const json typed = factory_.Must("emulate " + folder + "/model.bnn --core m0plus");
+    EXPECT_EQ(counted, typed["cores"][0]);
+    std::stringstream page;
+    page << std::ifstream(folder + "/firmware/emulated.md").rdbuf();
+    EXPECT_THAT(page.str(), HasSubstr("| all |  | "));
+    EXPECT_TRUE(std::filesystem::exists(folder + "/firmware/model.c"));
+  }
+
   Factory factory_;
   const Pictures pictures_{factory_.folder()};
 };
@@ -259,6 +276,7 @@ TEST_F(Story, FromImagesToAVerdictThatARestartKeeps) {
   const std::string artefact = Train();
   ExpectAVerdict(artefact);
   ExpectAGoodModel(artefact);
+  ExpectACountedFirmware(artefact);
   ExpectASignedVerdict(artefact);
   ExpectStatus(artefact);
   ExpectMetrics();
