@@ -16,7 +16,7 @@ struct Suite {
   std::string digest;  // of yaml
   std::string name;    // the file's, for people
   std::string yaml;
-  std::string title;    // what it calls itself, in all its versions
+  std::string title;  // what it calls itself, in all its versions
   int64_t version = 0;
 };
 

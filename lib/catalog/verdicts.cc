@@ -14,8 +14,9 @@ namespace {
 
 constexpr char kAdd[] = R"sql(
   INSERT INTO verdicts (artefact, suite, snapshot, outcome, runtime, report, baseline, date,
-                        envelope, remote_model, unsure_answers)
-  VALUES (nullif($1, ''), $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9, nullif($10, ''), $11)
+                        envelope, remote_model, unsure_answers, replaces)
+  VALUES (nullif($1, ''), $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9, nullif($10, ''), $11,
+          nullif($12, 0))
   ON CONFLICT DO NOTHING RETURNING id
 )sql";
 
@@ -33,6 +34,7 @@ constexpr char kSelect[] = R"sql(
          v.outcome::text AS outcome, projects.name AS project,
          coalesce(v.baseline, '') AS baseline, v.date, v.envelope,
          v.remote_model, remote_models.description AS remote_description, v.unsure_answers,
+         coalesce(v.replaces, 0) AS replaces,
          to_char(v.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at
     FROM verdicts AS v
     JOIN suites ON suites.digest = v.suite
@@ -46,13 +48,18 @@ constexpr char kShipped[] = R"sql(
     FROM verdicts AS v
     JOIN artefacts ON artefacts.digest = v.artefact
     JOIN suites ON suites.digest = v.suite
-   WHERE artefacts.project_id = $1 AND suites.title = $2 AND v.artefact <> $3
+   WHERE artefacts.project_id = $1 AND lower(suites.title) = lower($2) AND v.artefact <> $3
      AND v.outcome = 'pass'
+     AND (v.baseline IS NULL OR EXISTS (
+       SELECT FROM verdicts AS b JOIN suites AS s ON s.digest = b.suite
+        WHERE b.artefact = v.baseline AND b.outcome = 'pass' AND lower(s.title) = lower($2)))
    ORDER BY v.id DESC LIMIT 1
 )sql";
 
 constexpr char kCountJudged[] = R"sql(
-  SELECT count(DISTINCT verdict_id) FROM verdict_tests WHERE rows_digest = $1
+  SELECT count(DISTINCT verdict_id) FROM verdict_tests
+   WHERE rows_digest = $1 AND verdict_id <> $2
+     AND NOT EXISTS (SELECT FROM verdicts AS v WHERE v.replaces = verdict_id)
 )sql";
 
 constexpr char kToday[] = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')";
@@ -91,7 +98,7 @@ constexpr char kWhereId[] = "WHERE v.id = $1";
 constexpr char kWhereNewest[] = R"sql(
    WHERE (v.artefact = $1 OR v.remote_model = $1)
      AND ($2 = '' OR v.suite = $2) AND ($3 = '' OR v.snapshot = $3)
-     AND ($4::text IS NULL OR coalesce(v.baseline, '') = $4)
+     AND ($4::text IS NULL OR coalesce(v.baseline, '') = $4) AND v.id > $5
    ORDER BY v.id DESC LIMIT 1
 )sql";
 constexpr char kWhereListed[] = R"sql(
@@ -180,6 +187,7 @@ std::vector<v1::Verdict> FromRows(db::Tx& tx, const pqxx::result& rows) {
           ReadRemoteModel(row["remote_model"].c_str(), row["remote_description"].c_str());
     }
     verdict.set_unsure_answers(row["unsure_answers"].as<int32_t>());
+    verdict.set_replaces(row["replaces"].as<int64_t>());
     places[verdict.verdict_id()] = verdicts.size();
     verdicts.push_back(std::move(verdict));
   }
@@ -197,7 +205,7 @@ Result<std::optional<int64_t>> Verdicts::Add(const v1::Verdict& verdict) {
   const pqxx::result added = tx_.work.exec_params(
       kAdd, verdict.artefact(), verdict.suite(), verdict.snapshot(), ToSql(verdict.outcome()),
       verdict.runtime(), verdict.report(), verdict.baseline(), verdict.date(), verdict.envelope(),
-      verdict.remote_model().digest(), verdict.unsure_answers());
+      verdict.remote_model().digest(), verdict.unsure_answers(), verdict.replaces());
   if (added.empty()) return std::optional<int64_t>();
   const auto id = added[0][0].as<int64_t>();
   int position = 0;
@@ -217,8 +225,8 @@ Result<std::string> Verdicts::Shipped(int64_t project_id, const std::string& sui
   return found.empty() ? std::string() : std::string(found[0][0].c_str());
 }
 
-Result<int32_t> Verdicts::CountJudged(const std::string& rows_digest) {
-  return tx_.work.exec_params1(kCountJudged, rows_digest)[0].as<int32_t>();
+Result<int32_t> Verdicts::CountJudged(const std::string& rows_digest, int64_t replaced) {
+  return tx_.work.exec_params1(kCountJudged, rows_digest, replaced)[0].as<int32_t>();
 }
 
 Result<std::string> Verdicts::Today() { return std::string(tx_.work.exec1(kToday)[0].c_str()); }
@@ -258,9 +266,10 @@ Result<std::vector<Verdicts::Used>> Verdicts::SuitesOf(int64_t project_id, int l
 Result<std::optional<v1::Verdict>> Verdicts::Newest(const std::string& model,
                                                     const std::string& suite,
                                                     const std::string& snapshot,
-                                                    const std::optional<std::string>& baseline) {
+                                                    const std::optional<std::string>& baseline,
+                                                    int64_t newer_than) {
   auto found = FromRows(tx_, tx_.work.exec_params(std::string(kSelect) + kWhereNewest, model, suite,
-                                                  snapshot, baseline));
+                                                  snapshot, baseline, newer_than));
   if (found.empty()) return std::optional<v1::Verdict>();
   return std::optional<v1::Verdict>(std::move(found[0]));
 }

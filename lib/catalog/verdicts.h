@@ -1,4 +1,5 @@
-// Verdicts: one suite on one artefact and one snapshot, for ever. Rows are only ever added.
+// Verdicts: one suite on one artefact and one snapshot. Rows are only ever added: a verdict that is
+// judged anew stays, and another takes its place.
 //
 // The value is the message of evaluator.proto itself: the tables hold its fields, column by column.
 #pragma once
@@ -22,26 +23,29 @@ class Verdicts {
   explicit Verdicts(db::Tx& tx) : tx_(tx) {}
 
   // Adds a verdict with its tests; ignores verdict_id, create_time, suite_name and project, which
-  // are derived. Returns its id, or nothing if the same model, suite, snapshot and baseline have a
-  // verdict, which stays.
+  // are derived. Returns its id, or nothing if there is one in its place, which stays: of the same
+  // model, suite, snapshot and baseline, or one that replaces the same.
   Result<std::optional<int64_t>> Add(const v1::Verdict& verdict);
 
   // Errors: kNotFound, VERDICT_NOT_FOUND.
   Result<v1::Verdict> Get(int64_t id);
 
   // The newest of an artefact or a remote model, if there is one. Empty `suite` or `snapshot`, no
-  // `baseline`: any. An empty baseline: held against nothing.
+  // `baseline`: any. An empty baseline: held against nothing. Only those of ids above `newer_than`.
   Result<std::optional<v1::Verdict>> Newest(const std::string& model, const std::string& suite,
                                             const std::string& snapshot,
-                                            const std::optional<std::string>& baseline = {});
+                                            const std::optional<std::string>& baseline = {},
+                                            int64_t newer_than = 0);
 
   // The artefact of a project that was released last, "" if none was: a verdict that passes, by any
-  // version of the suite of this title, is a release. Another one than `except`.
+  // version of the suite of this title (in capitals or not), is a release, unless it was held
+  // against an artefact that was none. Another one than `except`.
   Result<std::string> Shipped(int64_t project_id, const std::string& suite_title,
                               const std::string& except);
 
-  // How many verdicts judged the rows of this digest, whatever the model and the suite.
-  Result<int32_t> CountJudged(const std::string& rows_digest);
+  // How many verdicts judged the rows of this digest, whatever the model and the suite. One that
+  // was judged anew, or `replaced` that is about to be, counts as one with what takes its place.
+  Result<int32_t> CountJudged(const std::string& rows_digest, int64_t replaced);
 
   // Of each model of a project one verdict by any of `suites`: that by suite and snapshot of the
   // wish if there is one, else by its suite, else the newest.

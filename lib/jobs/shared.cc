@@ -30,7 +30,8 @@ JobSpec EvaluateJob(const v1::EvaluateJob& job) {
           .payload_json = ToJson(job),
           .unique_key = kind + ":" + job.artefact() + job.remote_model() + ":" + job.suite() + ":" +
                         job.snapshot() + (job.baseline().empty() ? "" : ":" + job.baseline()) +
-                        (job.first_release() ? ":first_release" : "")};
+                        (job.first_release() ? ":first_release" : "") +
+                        (job.replaces() > 0 ? ":anew:" + std::to_string(job.replaces()) : "")};
 }
 
 }  // namespace bitfoundry::jobs

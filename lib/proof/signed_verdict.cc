@@ -164,6 +164,7 @@ std::string SignedFields(const v1::Verdict& verdict) {
   said.clear_verdict_id();
   said.clear_create_time();
   said.clear_envelope();
+  said.clear_replaces();
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;

@@ -1,35 +1,29 @@
-// Ranges of an attribute that a scan looks at: twentieths of the data, and its tails, because that
-// is where shortcuts hide: 3 % of the images that are dark are invisible in any average.
+// Ranges of an attribute that a scan looks at, large and small, because shortcuts hide in small
+// ones: 3 % of the images that are dark are invisible in any average.
 #pragma once
 
 #include <cstddef>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace bitfoundry::verdicts {
 
+// Ranks of values in their order: from `from` up to the one before `to`.
 struct Bin {
-  double low = 0;  // both ends belong to it
-  double high = 0;
+  size_t from = 0;
+  size_t to = 0;
 
-  bool Holds(double value) const { return value >= low && value <= high; }
-  std::string ToString() const;  // "12.5..14"
-  bool operator==(const Bin&) const = default;
+  size_t size() const { return to - from; }
+  auto operator<=>(const Bin&) const = default;
 };
 
-// Of the values at `places`: 20 of about equal size, and the lowest and highest 0.5, 1, 2 and 5 %.
-// Bins that hold the same are there once.
+// Bins of about `size` values, each beginning where the one before is half through, from the lowest
+// to the highest. Equal values stay together: a bin takes in all that are equal to its ends, unless
+// it would be more than twice as large, when it leaves them out. Of `size` or more that are equal
+// there is a bin.
 //
-//   values  by place, none NaN at `places`
-std::vector<Bin> BinsOf(std::span<const size_t> places, std::span<const double> values);
-
-// The bins for some of these places: one that holds fewer than `least` of them takes in the nearest
-// others until it does. Those that hold none, or leave fewer than `least` outside, are left out;
-// what is the same then is there once.
-//
-//   places  in order of their values
-std::vector<Bin> Widened(std::span<const Bin> bins, std::span<const size_t> places,
-                         std::span<const double> values, size_t least);
+//   sorted  at least `size` values
+//   size    at least 1
+std::vector<Bin> BinsOf(std::span<const double> sorted, size_t size);
 
 }  // namespace bitfoundry::verdicts

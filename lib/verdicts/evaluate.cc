@@ -67,13 +67,22 @@ Result<std::vector<size_t>> Predict(const packed::Network& network, const Eviden
   return predictions;
 }
 
-// Whether a transform changes half of the images that are tried, spread over all, by half a level
-// or more on average: what a rounding takes back, like gamma(1.001), any model would stand.
-bool Changes(const Transform& transform, const Evidence& evidence) {
-  const size_t step = std::max<size_t>(1, evidence.rows.size() / kImagesTried);
+// The places of a test's slice; none if the data lack what it names.
+std::vector<size_t> MembersOf(const Suite& suite, const DataTest& test, const Evidence& evidence,
+                              const slices::Columns& columns) {
+  const slices::Expression& slice = suite.slices[test.slice].expression;
+  if (!slice.Check(columns.Names()).ok()) return {};
+  return slice.Select(columns, evidence.predictions.at("")).Rows();
+}
+
+// Whether a transform changes half of the images that are tried, spread over all at these places,
+// by half a level or more on average: what a rounding takes back, like gamma(1.001), any model
+// would stand.
+bool Changes(const Transform& transform, const Evidence& evidence, std::span<const size_t> places) {
+  const size_t step = std::max<size_t>(1, places.size() / kImagesTried);
   size_t tried = 0, changed = 0;
-  for (size_t i = 0; i < evidence.rows.size(); i += step, ++tried) {
-    const size_t row = evidence.rows[i];
+  for (size_t i = 0; i < places.size(); i += step, ++tried) {
+    const size_t row = evidence.rows[places[i]];
     const auto before = evidence.data.Image(row);
     const auto after = Apply(transform, evidence.data, row);
     size_t levels = 0;
@@ -105,26 +114,42 @@ void LeaveOutPacked(const Suite& suite, Evidence& evidence) {
   }
 }
 
+// Leaves out the tests of a transform that hardly changes the images of their slice.
+void CheckTransforms(const Suite& suite, Evidence& evidence) {
+  if (std::ranges::all_of(suite.tests, &std::vector<Transform>::empty, &DataTest::transforms)) {
+    return;
+  }
+  const slices::Columns columns = slices::Columns::Of(evidence.data, evidence.rows);
+  for (const DataTest& test : suite.tests) {
+    if (test.transforms.empty()) continue;
+    const std::vector<size_t> members = MembersOf(suite, test, evidence, columns);
+    for (const Transform& transform : test.transforms) {
+      if (Changes(transform, evidence, members)) continue;
+      evidence.unanswered[test.id] = transform.text + " hardly changes these images";
+    }
+  }
+}
+
 Status PredictAll(const Subject& subject, const Options& options, const std::stop_token& stop,
                   Evidence& evidence) {
-  std::vector<Transform> transforms = {Transform()};
-  for (const DataTest& test : subject.suite.tests) {
-    transforms.insert(transforms.end(), test.transforms.begin(), test.transforms.end());
-  }
+  const auto predict = [&](const Transform& transform) {
+    return subject.predictor ? subject.predictor(evidence.data, evidence.rows, transform, stop)
+                             : Predict(subject.network, evidence, transform, options, stop);
+  };
+  evidence.predictions[""] = BF_TRY(predict(Transform()));
+  CheckTransforms(subject.suite, evidence);
   std::set<std::string> asked;
-  for (const Transform& transform : transforms) {
-    if (!asked.insert(transform.text).second) continue;
-    if (!transform.text.empty() && !Changes(transform, evidence)) {
-      LeaveOut(subject.suite, transform, transform.text + " hardly changes these images", evidence);
-      continue;
+  for (const DataTest& test : subject.suite.tests) {
+    if (evidence.unanswered.contains(test.id)) continue;
+    for (const Transform& transform : test.transforms) {
+      if (!asked.insert(transform.text).second) continue;
+      auto said = predict(transform);
+      if (said.status().code() == Code::kUnimplemented) {
+        LeaveOut(subject.suite, transform, said.status().message(), evidence);
+        continue;
+      }
+      evidence.predictions[transform.text] = BF_TRY(std::move(said));
     }
-    auto said = subject.predictor ? subject.predictor(evidence.data, evidence.rows, transform, stop)
-                                  : Predict(subject.network, evidence, transform, options, stop);
-    if (said.status().code() == Code::kUnimplemented && !transform.text.empty()) {
-      LeaveOut(subject.suite, transform, said.status().message(), evidence);
-      continue;
-    }
-    evidence.predictions[transform.text] = BF_TRY(std::move(said));
   }
   evidence.has_baseline = !subject.baseline.empty();
   if (!evidence.has_baseline) return Status();
@@ -137,10 +162,8 @@ Status PredictAll(const Subject& subject, const Options& options, const std::sto
 // kMaxExplained of them, drawn by the digests of their names.
 std::vector<size_t> RowsToExplain(const Subject& subject, const DataTest& test,
                                   const Evidence& evidence, const slices::Columns& columns) {
-  const slices::Expression& slice = subject.suite.slices[test.slice].expression;
-  if (!slice.Check(columns.Names()).ok()) return {};
   std::vector<std::pair<std::string, size_t>> drawn;
-  for (const size_t place : slice.Select(columns, evidence.predictions.at("")).Rows()) {
+  for (const size_t place : MembersOf(subject.suite, test, evidence, columns)) {
     const snapshot::Row& row = evidence.data.rows[evidence.rows[place]];
     if (BoxOf(row, subject.network.input)) drawn.emplace_back(Sha256(row.name), place);
   }
@@ -157,7 +180,8 @@ Status Explain(const Subject& subject, const Options& options, const std::stop_t
   const slices::Columns columns = slices::Columns::Of(evidence.data, evidence.rows);
   for (const DataTest& test : subject.suite.tests) {
     if (test.metric != Metric::kSaliencyInBox) continue;
-    const auto more = RowsToExplain(subject, test, evidence, columns);
+    const auto& more = evidence.explained[test.id] =
+        RowsToExplain(subject, test, evidence, columns);
     places.insert(places.end(), more.begin(), more.end());
   }
   std::sort(places.begin(), places.end());

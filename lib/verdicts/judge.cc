@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "slices/nearest.h"
 #include "stats/decision.h"
 #include "verdicts/judgement.h"
 #include "verdicts/rows.h"
@@ -51,6 +52,35 @@ std::vector<size_t> TestRows(const snapshot::Snapshot& data) {
 
 slices::Vocabulary VocabularyOf(const snapshot::Snapshot& data, const std::vector<size_t>& rows) {
   return slices::Columns::Of(data, rows).Names();
+}
+
+Status CheckNames(const Suite& suite, const slices::Vocabulary& vocabulary) {
+  for (const Slice& slice : suite.slices) {
+    const Status status = slice.expression.Check(vocabulary);
+    if (!status.ok()) return Status(Code::kInvalidArgument, "SUITE_INVALID", status.message());
+  }
+  const auto check = [](const Field& field, const std::vector<std::string>& known) {
+    const size_t dot = field.text.find('.');
+    const std::string name = field.text.substr(dot + 1);
+    if (field.text.empty() || std::ranges::count(known, name) > 0) return Status();
+    return Status(
+        Code::kInvalidArgument, "SUITE_INVALID",
+        field.at.ToString() + ": no sample has " + field.text + slices::Suggest(name, known));
+  };
+  const auto names = [&](const Field& field) {
+    return field.text.starts_with("tag.") ? vocabulary.tags : vocabulary.meta;
+  };
+  for (const DataTest& test : suite.tests) {
+    if (test.cluster) BF_TRY(check(*test.cluster, names(*test.cluster)));
+    BF_TRY(check(test.across, names(test.across)));
+    BF_TRY(check(test.attribute, vocabulary.attributes));
+    if (test.positive.empty() || std::ranges::count(vocabulary.classes, test.positive) > 0)
+      continue;
+    return Status(Code::kInvalidArgument, "SUITE_INVALID",
+                  test.positive_at.ToString() + ": unknown class '" + test.positive + "'" +
+                      slices::Suggest(test.positive, vocabulary.classes));
+  }
+  return Status();
 }
 
 std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence,

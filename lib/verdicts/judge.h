@@ -43,6 +43,7 @@ struct Evidence {
   bool has_baseline = false;
   Predictions baseline = {};             // untransformed
   std::map<size_t, double> in_box = {};  // place in rows -> share of saliency in the box
+  std::map<std::string, std::vector<size_t>> explained = {};  // test -> the places drawn for it
   std::map<emulate::Core, Emulated> cores = {};
   std::map<std::string, std::string> unanswered = {};  // test id -> why the model cannot be asked
 };
@@ -68,6 +69,10 @@ struct Judged {
   std::vector<size_t> members;  // of the slice: places in Evidence::rows
   std::vector<size_t> counted;  // those among them that the metric counts
 };
+
+// OK if the data has every class, tag, meta field and attribute that the suite uses.
+// Errors: kInvalidArgument SUITE_INVALID, with the position in the file.
+Status CheckNames(const Suite& suite, const slices::Vocabulary& vocabulary);
 
 // One for each test, in the suite's order.
 std::vector<Judged> Judge(const Suite& suite, const Evidence& evidence,

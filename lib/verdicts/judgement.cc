@@ -284,11 +284,18 @@ bool Judgement::CheckPrediction() {
 }
 
 // False, and refused, if it is about precision and hardly a sample could be called positive
-// wrongly: where all are, every answer is precise.
+// wrongly: where nearly all are, who calls all of them so is precise too.
 bool Judgement::CouldBeWrong(std::span<const size_t> places, const std::string& where) {
   if (test_.metric != Metric::kPrecision) return true;
   const auto others =
       std::ranges::count_if(places, [&](size_t place) { return LabelOf(place) != positive_; });
+  const double share = 1 - static_cast<double>(others) / static_cast<double>(places.size());
+  if (test_.kind == Kind::kBound && others >= test_.min_n && share >= test_.limit) {
+    Refuse(Percent(share) + " of these samples are labelled '" + test_.positive +
+           "', which is the precision of a model that calls all of them so: take a slice of which "
+           "the limit asks more");
+    return false;
+  }
   if (others >= test_.min_n) return true;
   Refuse("precision is shown by samples labelled other than '" + test_.positive + "': there are " +
          std::to_string(others) + where + ", at least " + std::to_string(test_.min_n) +
@@ -316,12 +323,9 @@ void Judgement::RunBound() {
 // the sums of clusters are, however alike their rows: of sizes m they are worth n^2 / sum m^2 rows.
 void Judgement::RunMean() {
   double sum = 0;
-  for (const size_t place : judged.members) {
-    const auto found = evidence_.in_box.find(place);
-    if (found == evidence_.in_box.end()) continue;
-    judged.counted.push_back(place);
-    sum += found->second;
-  }
+  const auto drawn = evidence_.explained.find(test_.id);
+  if (drawn != evidence_.explained.end()) judged.counted = drawn->second;
+  for (const size_t place : judged.counted) sum += evidence_.in_box.at(place);
   double n = static_cast<double>(judged.counted.size());
   result().set_n(static_cast<int32_t>(judged.counted.size()));
   if (result().n() < test_.min_n) return RefuseFew(result().n(), Counted(test_));
@@ -363,6 +367,8 @@ void Judgement::RunRegression() {
           "nothing was shipped yet by a suite of this name to be held against: name a baseline, "
           "or say first_release: true");
     }
+    const int64_t n = Count(judged.members).n;
+    if (n < test_.min_n) return RefuseFew(n, Counted(test_));
     SetSure(true);
     result().set_reason("first release: there is nothing to be held against");
     return;
@@ -397,26 +403,29 @@ void Judgement::RunGap() {
   const Texts across(columns_, test_.across);
   LeaveOut([&](size_t place) { return !across.Has(place); });
   if (!CheckClusters()) return;
-  auto groups = across.Split(judged.counted);
+  auto groups = across.Split(judged.members);  // one that the metric counts nothing of is one too
   std::sort(groups.begin(), groups.end(),
             [&](const auto& a, const auto& b) { return across.Of(a[0]) < across.Of(b[0]); });
   if (groups.size() < 2) {
     return Refuse("fewer than two groups of " + test_.across.text + " among the " +
                   std::to_string(judged.members.size()) + " rows of the slice");
   }
-  for (const auto& places : across.Split(judged.members)) {
+  for (const auto& places : groups) {
     if (!CouldBeWrong(places, " in the group '" + across.Of(places[0]) + "'")) return;
   }
   std::vector<stats::Count> counts;
-  for (const auto& places : groups) {
-    const std::string& name = across.Of(places[0]);
+  for (const auto& members : groups) {
+    const std::string& name = across.Of(members[0]);
+    std::vector<size_t> places;  // of these, what the metric counts
+    Count(members, &places);
     stats::Clustering clustering;
     counts.push_back(Clustered(places, &clustering));
     AddGroup(name, counts.back());
     result().set_n(result().n() + static_cast<int32_t>(counts.back().n));
     if (counts.back().n < test_.min_n) {
       return Refuse("the group '" + name + "' has only " + std::to_string(counts.back().n) + " " +
-                    Counted(test_) + "; at least " + std::to_string(test_.min_n) + " are wanted");
+                    Counted(test_) + "; at least " + std::to_string(test_.min_n) +
+                    " are wanted: label more, or take a slice without it");
     }
     SetClustering(result().clusters() + clustering.groups,
                   std::max(result().design_effect(), clustering.design_effect));

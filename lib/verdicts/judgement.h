@@ -18,14 +18,23 @@
 
 namespace bitfoundry::verdicts {
 
-// What a scan shows: of its bins, the worst.
+struct Ordered;  // shortcut.cc
+
+// What a scan finds in its bins, and of these the worst.
 struct Worst {
-  double alarm = 2;  // its p-value, if it is one; else 1
+  struct Scanned {
+    std::array<stats::Count, 2> counts;  // what is in it, and what is not
+    bool shows = false;                  // the limit has to be shown of it
+  };
+  double alarm = 2;  // the worst one's p-value, if it is one; else 1
   double gap = -1;
   double design_effect = 1;
-  int64_t bins = 0;  // that were looked at
-  // Of those of which anything can be shown: what is in it, and what is not.
-  std::vector<std::array<stats::Count, 2>> scanned;
+  std::array<int64_t, 2> bins = {};  // that were looked at: for doubts alone, to show the limit
+  int64_t unknown = 0;               // of which nothing can be shown
+  std::vector<Scanned> scanned;      // of which anything can be
+
+  // The share of an error rate that a bin has: both kinds have half of it (Bonferroni, weighted).
+  double Share(bool shows) const { return 0.5 / static_cast<double>(bins[shows ? 1 : 0]); }
 };
 
 // Judges one test; what it finds is in `judged`, and what chance has to do with it in `p`.
@@ -92,8 +101,10 @@ class Judgement {
   void RunRegression();
   void RunGap();
   void RunShortcut();
-  stats::PValues ScanBin(const Bin& bin, bool labelled, std::span<const size_t> places,
-                         const std::vector<double>& values, Worst& worst);
+  Ordered OrderOf(bool labelled, const std::vector<double>& values) const;
+  stats::PValues ScanBin(const Ordered& order, const Bin& bin, bool shows, bool labelled,
+                         Worst& worst);
+  void TellOfScan(const Worst& worst);
   void BoundScan(const Worst& worst);
   std::optional<int64_t> ScanNeeds(const Worst& worst) const;
   void RunFits();

@@ -1,6 +1,9 @@
 // Judgement's scan for shortcuts.
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
+#include <set>
 
 #include "stats/gap.h"
 #include "verdicts/bins.h"
@@ -8,37 +11,112 @@
 #include "verdicts/words.h"
 
 namespace bitfoundry::verdicts {
+
+// The samples of a label in the order of their values.
+struct Ordered {
+  std::vector<size_t> places;
+  std::vector<double> values;
+  std::vector<int64_t> called;  // [i]: so many of the first i are called positive
+
+  size_t size() const { return places.size(); }
+  std::string RangeOf(const Bin& bin) const {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.4g..%.4g", values[bin.from], values[bin.to - 1]);
+    return text;
+  }
+  std::array<stats::Count, 2> Counts(const Bin& bin) const {  // inside, outside
+    const int64_t inside = called[bin.to] - called[bin.from];
+    const auto n = static_cast<int64_t>(bin.size());
+    return {{{n, inside}, {static_cast<int64_t>(size()) - n, called.back() - inside}}};
+  }
+};
+
 namespace {
 
-// So many of the places are in none of the bins; 0 if all are, or have one value.
-int64_t Uncovered(std::span<const Bin> bins, std::span<const size_t> places,
-                  std::span<const double> values) {
-  if (values[places.front()] == values[places.back()]) return 0;  // nothing to depend on
-  return std::ranges::count_if(places, [&](size_t place) {
-    return std::ranges::none_of(bins, [&](const Bin& bin) { return bin.Holds(values[place]); });
-  });
+constexpr size_t kSmallest = 8;  // samples that can stand out by themselves
+constexpr size_t kShares = 20;   // what has to be shown is shown of so many parts of the data
+
+double Difference(const std::array<stats::Count, 2>& counts) {
+  const auto rate = [&](int side) {
+    return static_cast<double>(counts[side].successes) / static_cast<double>(counts[side].n);
+  };
+  return std::abs(rate(0) - rate(1));
+}
+
+// The least samples of a bin that leave room for an error or two: twice as many as show the limit
+// where there is none.
+size_t LeastToShow(double limit, double alpha) {
+  return 2 * static_cast<size_t>(std::ceil(std::log(alpha / 2) / std::log1p(-limit)));
+}
+
+struct Plan {
+  std::set<Bin> bins;
+  std::vector<bool> shows;  // of these, in order: whether the limit has to be shown of it
+  size_t uncovered = 0;     // samples in none of these but the largest, which say little of them
+  Bin first_uncovered;
+};
+
+// Bins of every size from kSmallest to half of the samples. The limit has to be shown of those that
+// have a twentieth of the samples and no fewer than `least`, or `least` that are equal; all others
+// may only raise doubts.
+Plan PlanBins(const Ordered& order, size_t least) {
+  Plan plan;
+  const size_t n = order.size();
+  const size_t shown = std::max(least, (n + kShares - 1) / kShares);
+  std::vector<size_t> sizes;
+  for (size_t size = shown; size <= n / 2; size *= 2) sizes.push_back(size);
+  for (size_t size = kSmallest; size < shown; size *= 2) sizes.push_back(size);
+  for (const size_t size : sizes) {
+    const auto bins = BinsOf(order.values, size);
+    plan.bins.insert(bins.begin(), bins.end());
+  }
+  std::erase_if(plan.bins, [&](const Bin& bin) { return n - bin.size() < least; });
+  std::vector<bool> covered(n, false);
+  for (const Bin& bin : plan.bins) {
+    const bool is_one_value = order.values[bin.from] == order.values[bin.to - 1];
+    plan.shows.push_back(bin.size() >= shown || (is_one_value && bin.size() >= least));
+    if (!plan.shows.back() || (bin.size() > 2 * shown && !is_one_value)) continue;
+    for (size_t i = bin.from; i < bin.to; ++i) covered[i] = true;
+  }
+  for (size_t i = 0; i < n; ++i) {
+    if (covered[i]) continue;
+    if (plan.uncovered++ == 0) plan.first_uncovered.from = i;
+    plan.first_uncovered.to = i + 1;
+  }
+  return plan;
 }
 
 }  // namespace
 
-// The bin against all other rows of the same label; shown if it is the worst so far, that is the
-// likeliest alarm, or else the widest gap.
-stats::PValues Judgement::ScanBin(const Bin& bin, bool labelled, std::span<const size_t> places,
-                                  const std::vector<double>& values, Worst& worst) {
-  std::array<std::vector<size_t>, 2> sides;
-  for (const size_t place : places) sides[bin.Holds(values[place]) ? 0 : 1].push_back(place);
-  std::array<stats::Count, 2> counts;
-  bool unknown = false;  // how much rows resemble each other: then nothing is shown
-  for (const int side : {0, 1}) {
-    stats::Clustering clustering;
-    counts[side] = Clustered(sides[side], &clustering);
-    unknown = unknown || clustering.too_few_groups;
-    worst.design_effect = std::max(worst.design_effect, clustering.design_effect);
+// The bin against all other samples of the same label; it is the one to be told of if it is the
+// likeliest alarm so far, or else the widest gap of those of which the limit has to be shown.
+stats::PValues Judgement::ScanBin(const Ordered& order, const Bin& bin, bool shows, bool labelled,
+                                  Worst& worst) {
+  constexpr stats::PValues kNoDoubt{0, 1};
+  ++worst.bins[shows ? 1 : 0];
+  std::array<stats::Count, 2> counts = order.Counts(bin);
+  if (!shows && Difference(counts) <= test_.limit) return kNoDoubt;
+  if (!shows && stats::TestGap(counts, test_.limit).broken > suite_.alpha) return kNoDoubt;
+  if (clusters_) {
+    std::array<std::vector<size_t>, 2> sides;
+    for (size_t i = 0; i < order.size(); ++i) {
+      sides[i >= bin.from && i < bin.to ? 0 : 1].push_back(order.places[i]);
+    }
+    bool unknown = false;  // how much rows resemble each other: then nothing is shown
+    for (const int side : {0, 1}) {
+      stats::Clustering clustering;
+      counts[side] = Clustered(sides[side], &clustering);
+      unknown = unknown || clustering.too_few_groups;
+      if (shows) worst.design_effect = std::max(worst.design_effect, clustering.design_effect);
+    }
+    if (unknown && shows) ++worst.unknown;
+    if (unknown) return shows ? stats::PValues() : kNoDoubt;
   }
-  ++worst.bins;
-  if (!unknown) worst.scanned.push_back(counts);
-  const stats::PValues bin_p = unknown ? stats::PValues() : stats::TestGap(counts, test_.limit);
-  const double gap = stats::BoundGap(counts, suite_.alpha).observed;
+  stats::PValues bin_p = stats::TestGap(counts, test_.limit);
+  if (!shows && bin_p.broken > suite_.alpha) return kNoDoubt;
+  if (!shows) bin_p.holds = 1;
+  worst.scanned.push_back({counts, shows});
+  const double gap = Difference(counts);
   const double alarm = bin_p.broken <= suite_.alpha ? bin_p.broken : 1;
   if (std::pair(alarm, -gap) >= std::pair(worst.alarm, -worst.gap)) return bin_p;
   worst.alarm = alarm;
@@ -46,7 +124,7 @@ stats::PValues Judgement::ScanBin(const Bin& bin, bool labelled, std::span<const
   result().clear_groups();
   for (const int side : {0, 1}) {
     AddGroup(std::string(labelled ? "" : "not ") + test_.positive + ", " + test_.attribute.text +
-                 (side == 0 ? " in " : " not in ") + bin.ToString(),
+                 (side == 0 ? " in " : " not in ") + order.RangeOf(bin),
              counts[side]);
   }
   return bin_p;
@@ -55,11 +133,10 @@ stats::PValues Judgement::ScanBin(const Bin& bin, bool labelled, std::span<const
 // Of the widest gap that there truly is: an upper bound holds if it does for the bin that has it, a
 // lower one if it does for all (Bonferroni).
 void Judgement::BoundScan(const Worst& worst) {
-  const double each = suite_.alpha / static_cast<double>(worst.bins);
   double lower = 0;
-  double upper = worst.bins > std::ssize(worst.scanned) ? 1 : 0;
-  for (const auto& counts : worst.scanned) {
-    lower = std::max(lower, stats::BoundGap(counts, each).lower);
+  double upper = worst.unknown > 0 ? 1 : 0;
+  for (const auto& [counts, shows] : worst.scanned) {
+    lower = std::max(lower, stats::BoundGap(counts, suite_.alpha * worst.Share(shows)).lower);
     upper = std::max(upper, stats::BoundGap(counts, suite_.alpha).upper);
   }
   result().set_lower(lower);
@@ -70,10 +147,10 @@ void Judgement::BoundScan(const Worst& worst) {
 // one of them to be broken.
 std::optional<int64_t> Judgement::ScanNeeds(const Worst& worst) const {
   const bool kept = worst.gap <= test_.limit;
-  const double alpha = kept ? suite_.alpha : alarm_alpha_ / static_cast<double>(worst.bins);
   std::optional<double> growth;
-  for (const auto& counts : worst.scanned) {
-    if (!kept && stats::BoundGap(counts, alpha).observed <= test_.limit) continue;
+  for (const auto& [counts, shows] : worst.scanned) {
+    const double alpha = kept ? suite_.alpha : alarm_alpha_ * worst.Share(shows);
+    if (!kept && Difference(counts) <= test_.limit) continue;
     const auto needed = stats::GapTrialsNeeded(counts, test_.limit, alpha);
     if (!needed && kept) return std::nullopt;
     if (!needed) continue;
@@ -85,10 +162,24 @@ std::optional<int64_t> Judgement::ScanNeeds(const Worst& worst) const {
   return static_cast<int64_t>(std::ceil(*growth * judged.result.n()));
 }
 
+// The samples of a label in the order of their values.
+Ordered Judgement::OrderOf(bool labelled, const std::vector<double>& values) const {
+  Ordered order;
+  for (const size_t place : judged.counted) {
+    if ((LabelOf(place) == positive_) == labelled) order.places.push_back(place);
+  }
+  std::ranges::sort(order.places, {}, [&](size_t place) { return values[place]; });
+  order.called.push_back(0);
+  for (const size_t place : order.places) {
+    order.values.push_back(values[place]);
+    const bool called = Success(place, evidence_.predictions).value_or(false);
+    order.called.push_back(order.called.back() + (called ? 1 : 0));
+  }
+  return order;
+}
+
 // A shortcut that was learnt shows as a rate of errors, given the label, that depends on what has
-// nothing to do with it. The bins are those of both labels together: where a shortcut is, one label
-// is rare, and its own lowest 1 % would be mostly elsewhere. For that label the bin is as wide as
-// min_n asks for, so that each sample is in one that was looked at.
+// nothing to do with it.
 void Judgement::RunShortcut() {
   const auto found = columns_.attributes.find(test_.attribute.text.substr(5));
   if (found == columns_.attributes.end()) return Refuse("no sample has " + test_.attribute.text);
@@ -98,66 +189,74 @@ void Judgement::RunShortcut() {
   }
   judged.counted = judged.members;
   LeaveOut([&](size_t place) { return std::isnan(values[place]); });
-  std::vector<size_t> by_label[2];
-  for (const size_t place : judged.counted) {
-    by_label[LabelOf(place) == positive_ ? 1 : 0].push_back(place);
-  }
   result().set_n(static_cast<int32_t>(judged.counted.size()));
   if (!CheckClusters()) return;
-  stats::PValues all{0, 1};
+  const size_t least = LeastToShow(test_.limit, suite_.alpha);
+  const size_t wanted = 2 * std::max(least, static_cast<size_t>(test_.min_n));
+  std::array<double, 2> broken = {1, 1};  // as Worst::bins
+  double holds = 0;
   Worst worst;
-  const std::vector<Bin> bins = BinsOf(judged.counted, values);
+  std::string not_shown;
   for (const bool labelled : {false, true}) {
-    auto& places = by_label[labelled ? 1 : 0];
-    if (places.empty()) continue;
+    const Ordered order = OrderOf(labelled, values);
+    if (order.size() == 0) continue;
     const std::string name = (labelled ? "'" : "other than '") + test_.positive + "'";
-    if (std::ssize(places) < 2 * test_.min_n) {
-      return Refuse("only " + std::to_string(places.size()) + " samples labelled " + name +
-                    "; to compare a bin with the rest " + std::to_string(2 * test_.min_n) +
-                    " are wanted");
+    if (order.size() < wanted) {
+      return Refuse("only " + std::to_string(order.size()) + " samples labelled " + name +
+                    "; to compare a bin with the rest " + std::to_string(wanted) + " are wanted");
     }
-    std::ranges::sort(places, {}, [&](size_t place) { return values[place]; });
-    const auto least = static_cast<size_t>(test_.min_n);
-    std::vector<Bin> mine = Widened(bins, places, values, least);
-    if (Uncovered(mine, places, values) > 0) {  // a bin of both holds nearly all of this one
-      mine = Widened(BinsOf(places, values), places, values, least);
+    if (order.values.front() == order.values.back()) continue;  // nothing to depend on
+    const Plan plan = PlanBins(order, least);
+    if (plan.uncovered > 0) {
+      not_shown = std::to_string(plan.uncovered) + " of the samples labelled " + name +
+                  " cannot be compared (" + test_.attribute.text + " in " +
+                  order.RangeOf(plan.first_uncovered) +
+                  "): so many have one and the same value that no bin has " +
+                  std::to_string(least) + " inside and outside";
     }
-    if (const int64_t uncovered = Uncovered(mine, places, values); uncovered > 0) {
-      return Refuse(std::to_string(uncovered) + " of the samples labelled " + name +
-                    " cannot be compared: so many have one and the same " + test_.attribute.text +
-                    " that no bin has " + std::to_string(test_.min_n) + " inside and outside");
-    }
-    for (const Bin& bin : mine) {
-      const stats::PValues one = ScanBin(bin, labelled, places, values, worst);
-      all.holds = std::max(all.holds, one.holds);
-      all.broken = std::min(all.broken, one.broken);
+    size_t place = 0;
+    for (const Bin& bin : plan.bins) {
+      const bool shows = plan.shows[place++];
+      const stats::PValues one = ScanBin(order, bin, shows, labelled, worst);
+      holds = std::max(holds, one.holds);
+      broken[shows ? 1 : 0] = std::min(broken[shows ? 1 : 0], one.broken);
     }
   }
-  if (worst.bins == 0) return Refuse(test_.attribute.text + " is the same in all samples");
+  double alarm = 1;
+  for (const bool shows : {false, true}) {
+    if (worst.bins[shows ? 1 : 0] == 0) continue;
+    alarm = std::min(alarm, broken[shows ? 1 : 0] / worst.Share(shows));
+  }
+  if (!not_shown.empty() && alarm > alarm_alpha_) return Refuse(not_shown);
+  if (worst.bins[0] + worst.bins[1] == 0)
+    return Refuse(test_.attribute.text + " is the same in all samples");
   if (worst.scanned.empty()) {
     return Refuse("each bin, or the rest, lies in fewer than " + std::to_string(stats::kMinGroups) +
                   " groups of " + test_.cluster->text +
                   ": nobody can say how much rows of one group resemble each other");
   }
+  p = stats::PValues{not_shown.empty() ? holds : 1, alarm};
+  TellOfScan(worst);
+}
+
+void Judgement::TellOfScan(const Worst& worst) {
   result().set_measured(worst.gap);
   if (clusters_) {
     SetClustering(static_cast<int64_t>(clusters_->Split(judged.counted).size()),
                   worst.design_effect);
   }
-  all.broken = std::min(1.0, all.broken * static_cast<double>(worst.bins));
-  p = all;
   BoundScan(worst);
   if (!Open()) return;
-  const int64_t unknown = worst.bins - std::ssize(worst.scanned);
-  if (unknown == 0) {
+  if (worst.unknown == 0) {
     Need(ScanNeeds(worst), "samples");
   } else {
-    result().set_reason(std::to_string(unknown) + " bins, or the rest, lie in fewer than " +
+    result().set_reason(std::to_string(worst.unknown) + " bins, or the rest, lie in fewer than " +
                         std::to_string(stats::kMinGroups) + " groups of " + test_.cluster->text +
                         ": nobody can say how much rows of one group resemble each other");
   }
-  result().set_reason("the widest of " + std::to_string(worst.bins) + " bins differs by " +
-                      Percent(worst.gap) + " from the rest; " + result().reason());
+  result().set_reason("of " + std::to_string(worst.bins[0] + worst.bins[1]) +
+                      " bins the worst differs by " + Percent(worst.gap) + " from the rest; " +
+                      result().reason());
 }
 
 }  // namespace bitfoundry::verdicts

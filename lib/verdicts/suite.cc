@@ -248,8 +248,8 @@ Status Reader::ReadLimit(const YAML::Node& node, DataTest& test) const {
   }
   test.side = at_least ? stats::Side::kAtLeast : stats::Side::kAtMost;
   test.limit = BF_TRY(Number(node, key, 0, 1));
-  if (test.limit == 0 || test.limit == 1) {
-    const bool vacuous = at_least == (test.limit == 0);
+  if (test.limit < kNearestLimit || test.limit > 1 - kNearestLimit) {
+    const bool vacuous = at_least == (test.limit < 0.5);
     return Invalid(node[key], vacuous ? "this holds for every model: it tests nothing"
                                       : "no number of samples can prove this: take a bound "
                                         "strictly between 0 and 1");
@@ -322,7 +322,7 @@ Status Reader::ReadMetric(const YAML::Node& node, DataTest& test) const {
 Status Reader::ReadMost(const YAML::Node& node, const char* key, DataTest& test) const {
   test.side = stats::Side::kAtMost;
   test.limit = BF_TRY(Number(node, key, 0, 1));
-  if (test.limit > 0 && test.limit < 1) return Status();
+  if (test.limit >= kNearestLimit && test.limit <= 1 - kNearestLimit) return Status();
   return Invalid(node[key], std::string("'") + key + "' is strictly between 0 and 1");
 }
 
@@ -333,6 +333,10 @@ Status Reader::ReadTransforms(const YAML::Node& node, DataTest& test) const {
     const auto transform = ParseTransform(item.Scalar());
     if (!transform.ok()) return Invalid(item, transform.status().message());
     if (!transform->text.empty()) test.transforms.push_back(*transform);
+  }
+  if (test.transforms.size() > kMaxTransforms) {
+    return Invalid(node["transform"],
+                   "at most " + std::to_string(kMaxTransforms) + " transforms in one test");
   }
   if (test.transforms.size() > 1 && test.metric != Metric::kFlipRate) {
     return Invalid(node["transform"], "several transforms go with the metric flip_rate alone");
@@ -531,9 +535,18 @@ Status Reader::ReadWaivers(const YAML::Node& waivers) {
 }
 
 Result<Suite> Reader::Run() {
-  const YAML::Node root = YAML::Load(yaml_);
+  const std::vector<YAML::Node> documents = YAML::LoadAll(yaml_);
+  const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
+  if (documents.size() > 1) {
+    return Invalid(documents[1], "another document begins: a suite is one, without '---' in it");
+  }
   BF_TRY(CheckKeys(root, "a suite", KeysOf<v1::SuiteSpec>()));
   suite_.name = BF_TRY(Text(root, "suite"));
+  constexpr const char* kBlanks = " \t\r\n";
+  if (suite_.name.find_first_of(kBlanks) == 0 ||
+      suite_.name.find_last_of(kBlanks) + 1 == suite_.name.size()) {
+    return Invalid(root["suite"], "the suite's name begins or ends with a blank");
+  }
   suite_.version = BF_TRY(Whole(root, "version", 1));
   if (root["defaults"]) BF_TRY(ReadDefaults(root["defaults"]));
   BF_TRY(ReadSlices(root["slices"]));
@@ -567,34 +580,6 @@ Result<Suite> ParseSuite(const std::string& yaml, const std::string& file) {
   } catch (const YAML::Exception& e) {
     return reader.Invalid(e.mark, "not YAML: " + e.msg);
   }
-}
-
-Status CheckNames(const Suite& suite, const slices::Vocabulary& vocabulary) {
-  for (const Slice& slice : suite.slices) {
-    const Status status = slice.expression.Check(vocabulary);
-    if (!status.ok()) return Status(Code::kInvalidArgument, "SUITE_INVALID", status.message());
-  }
-  const auto check = [](const Field& field, const Names& known) {
-    const size_t dot = field.text.find('.');
-    const std::string name = field.text.substr(dot + 1);
-    if (field.text.empty() || Contains(known, name)) return Status();
-    return Status(
-        Code::kInvalidArgument, "SUITE_INVALID",
-        field.at.ToString() + ": no sample has " + field.text + slices::Suggest(name, known));
-  };
-  const auto names = [&](const Field& field) {
-    return field.text.starts_with("tag.") ? vocabulary.tags : vocabulary.meta;
-  };
-  for (const DataTest& test : suite.tests) {
-    if (test.cluster) BF_TRY(check(*test.cluster, names(*test.cluster)));
-    BF_TRY(check(test.across, names(test.across)));
-    BF_TRY(check(test.attribute, vocabulary.attributes));
-    if (test.positive.empty() || Contains(vocabulary.classes, test.positive)) continue;
-    return Status(Code::kInvalidArgument, "SUITE_INVALID",
-                  test.positive_at.ToString() + ": unknown class '" + test.positive + "'" +
-                      slices::Suggest(test.positive, vocabulary.classes));
-  }
-  return Status();
 }
 
 }  // namespace bitfoundry::verdicts

@@ -35,6 +35,8 @@ namespace bitfoundry::verdicts {
 
 inline constexpr size_t kMaxSuiteBytes = size_t{256} << 10;
 inline constexpr size_t kMaxSuiteTests = 200;
+inline constexpr size_t kMaxTransforms = 16;   // of one test
+inline constexpr double kNearestLimit = 1e-6;  // to 0 and 1: nearer ones, nothing can break or show
 inline constexpr int64_t kMaxExplained = 200;  // rows of a test of saliency
 
 // What a test asks.
@@ -127,9 +129,5 @@ struct Suite {
 //   errors  kInvalidArgument SUITE_INVALID: "suite.yaml:12:7: ..." with what was meant, if a known
 //           word is near
 Result<Suite> ParseSuite(const std::string& yaml, const std::string& file);
-
-// OK if the data has every class, tag, meta field and attribute that the suite uses.
-// Errors: kInvalidArgument SUITE_INVALID, with the position in the file.
-Status CheckNames(const Suite& suite, const slices::Vocabulary& vocabulary);
 
 }  // namespace bitfoundry::verdicts

@@ -123,6 +123,9 @@ std::string Finding(const v1::TestResult& test) {
     default:
       finding = test.reason();
   }
+  if (test.unknown_rows() > 0 && test.outcome() != v1::ERROR) {
+    finding += "; " + std::to_string(test.unknown_rows()) + " more rows could not be decided";
+  }
   if (!test.firmware().empty()) {
     finding += (finding.empty() ? "" : "; ") + ("artefact pull " + test.firmware());
   }

@@ -143,6 +143,7 @@ Result<int> Evaluate(const Shell& shell, const VerdictOptions& options) {
   wanted.set_suite(evaluation.suite());
   wanted.set_snapshot(evaluation.snapshot());
   wanted.set_baseline(evaluation.baseline());
+  wanted.set_newer_than(evaluation.replaces());
   const v1::Verdict verdict =
       BF_TRY(Await(*stub, wanted, std::chrono::seconds(options.timeout_seconds)));
   return Show(shell, options, *stub, verdict);

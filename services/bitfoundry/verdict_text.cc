@@ -65,6 +65,8 @@ std::string Table(const v1::Verdict& verdict) {
              {{verdict.has_remote_model() ? "remote model" : "artefact", DigestOf(verdict)},
               {"suite", verdict.suite() + " (" + verdict.suite_name() + ")"},
               {"snapshot", verdict.snapshot()},
+              {"held against", verdict.baseline().empty() ? "nothing" : verdict.baseline()},
+              {"judged on", verdict.date()},
               {"bounds", "one-sided" + (confidence.empty() ? "" : ", of " + confidence + " each")},
               {"runtime", verdict.runtime()},
               {"signed", verdict.envelope().empty() ? "no" : verdict.envelope()}});
@@ -177,7 +179,8 @@ std::string Markdown(const v1::Verdict& verdict) {
          Short(DigestOf(verdict)) + "`, suite `" + Short(verdict.suite()) + "` (" +
          MarkdownCell(verdict.suite_name()) + "), snapshot `" + Short(verdict.snapshot()) + "`" +
          (confidence.empty() ? "" : ", one-sided bounds of " + confidence + " each") +
-         (verdict.envelope().empty() ? ", not signed" : "") + "\n";
+         (verdict.baseline().empty() ? "" : ", held against `" + Short(verdict.baseline()) + "`") +
+         ", on " + verdict.date() + (verdict.envelope().empty() ? ", not signed" : "") + "\n";
 }
 
 // What stands in an artefact's MODEL_CARD.md after what it was made from.

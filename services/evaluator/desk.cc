@@ -1,5 +1,7 @@
 #include "services/evaluator/desk.h"
 
+#include <algorithm>
+
 #include "base/digest.h"
 #include "catalog/artefacts.h"
 #include "catalog/projects.h"
@@ -31,6 +33,7 @@ jobs::JobSpec JobOf(const v1::Evaluation& evaluation, bool first_release) {
   job.set_baseline(evaluation.baseline());
   job.set_remote_model(evaluation.remote_model());
   job.set_first_release(first_release);
+  job.set_replaces(evaluation.replaces());
   return jobs::EvaluateJob(job);
 }
 
@@ -48,6 +51,14 @@ Result<v1::Evaluation> ModelOf(db::Tx& tx, const std::string& digest_or_prefix) 
   if (!remote.ok()) return artefact.status();
   evaluation.set_remote_model(remote->digest());
   return evaluation;
+}
+
+// Whether asking for an evaluation again has to judge again, rather than give what is there.
+bool IsStale(const v1::Verdict& verdict, const std::string& runtime, const std::string& today) {
+  if (verdict.runtime() != runtime) return true;
+  return std::ranges::any_of(verdict.tests(), [&](const v1::TestResult& test) {
+    return !test.waived_by().empty() && today > test.waived_until();
+  });
 }
 
 v1::GetVerdictResponse::State StateOf(const std::string& job) {
@@ -148,12 +159,18 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
       evaluation.set_baseline(BF_TRY(
           catalog::Verdicts(tx).Shipped(snapshot.project_id, suite.name, evaluation.artefact())));
     }
+    catalog::Verdicts verdicts(tx);
+    const auto before =
+        BF_TRY(verdicts.Newest(evaluation.artefact() + evaluation.remote_model(),
+                               evaluation.suite(), evaluation.snapshot(), evaluation.baseline()));
+    if (before && !IsStale(*before, runtime_, BF_TRY(verdicts.Today()))) return Status();
+    if (before) evaluation.set_replaces(before->verdict_id());
     jobs::Queue queue(tx);
     job = JobOf(evaluation, suite.NeedsBaseline() && evaluation.baseline().empty());
     BF_TRY(queue.CheckRoom(job.kind, kMaxWaiting));
     return queue.Enqueue(job).status();
   }));
-  doorbell_.Ring(job.kind);
+  if (!job.kind.empty()) doorbell_.Ring(job.kind);
   return evaluation;
 }
 
@@ -165,6 +182,7 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
     if (!request.baseline().empty()) {
       asked.set_baseline(BF_TRY(catalog::Artefacts(tx).Get(request.baseline())).digest);
     }
+    asked.set_replaces(request.newer_than());
     std::optional<std::string> baseline;
     if (request.has_baseline()) baseline = asked.baseline();
     const std::string model = asked.artefact() + asked.remote_model();  // one of the two
@@ -174,8 +192,8 @@ Result<v1::GetVerdictResponse> Desk::Get(const v1::GetVerdictRequest& request) {
     if (!job.ok()) job = queue.State(JobOf(asked, /*first_release=*/false).unique_key);
 
     v1::GetVerdictResponse response;
-    auto verdict =
-        BF_TRY(catalog::Verdicts(tx).Newest(model, request.suite(), request.snapshot(), baseline));
+    auto verdict = BF_TRY(catalog::Verdicts(tx).Newest(model, request.suite(), request.snapshot(),
+                                                       baseline, request.newer_than()));
     if (verdict) {
       response.set_state(v1::GetVerdictResponse::DONE);
       *response.mutable_verdict() = *std::move(verdict);

@@ -16,14 +16,19 @@ namespace bitfoundry::evaluator {
 class Desk {
  public:
   Desk(db::Database& database, const blobs::Store& store, jobs::Doorbell& doorbell,
-       const RemoteServers& servers)
-      : database_(database), store_(store), doorbell_(doorbell), servers_(servers) {}
+       const RemoteServers& servers, std::string runtime)
+      : database_(database),
+        store_(store),
+        doorbell_(doorbell),
+        servers_(servers),
+        runtime_(std::move(runtime)) {}
 
   // Checks a suite by itself and keeps it. Errors: kInvalidArgument SUITE_INVALID.
   Result<v1::Suite> KeepSuite(const v1::CreateSuiteRequest& request);
 
-  // Enqueues an evaluation, once for ever. The suite is read and held against the snapshot's
-  // names, and the server of a remote model asked, before anything is written.
+  // Enqueues an evaluation, once for ever; again only if its verdict is not of our runtime, or
+  // rests on a waiver that has ended. The suite is read and held against the snapshot's names, and
+  // the server of a remote model asked, before anything is written.
   //
   // Errors: kInvalidArgument SUITE_INVALID, kNotFound, kFailedPrecondition MODEL_DOES_NOT_FIT if
   // artefact and snapshot are of two projects; kResourceExhausted if too many wait; those of
@@ -55,6 +60,7 @@ class Desk {
   const blobs::Store& store_;
   jobs::Doorbell& doorbell_;
   const RemoteServers& servers_;
+  const std::string runtime_;
 };
 
 }  // namespace bitfoundry::evaluator

@@ -22,6 +22,7 @@ Result<EvaluateHandler::Case> EvaluateHandler::Read(const jobs::Lease& lease) co
   }
   const bool is_remote = !job.remote_model().empty();
   Case read;
+  read.replaces = job.replaces();
   proof::Names names{is_remote ? job.remote_model() : job.artefact(), job.suite(), "",
                      job.snapshot(), job.baseline()};
   std::string yaml;
@@ -58,8 +59,8 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
   verdicts::Circumstances circumstances{.date = read.date};
   Status counted;
   circumstances.evaluations = [&](const std::string& rows) -> int32_t {
-    const auto count =
-        database_.Transact([&](db::Tx& tx) { return catalog::Verdicts(tx).CountJudged(rows); });
+    const auto count = database_.Transact(
+        [&](db::Tx& tx) { return catalog::Verdicts(tx).CountJudged(rows, read.replaces); });
     if (!count.ok()) counted = count.status();
     return count.ok() ? *count : 0;
   };
@@ -87,6 +88,7 @@ Result<jobs::Write> EvaluateHandler::operator()(const jobs::Lease& lease,
     const std::string bundle = BF_TRY(proof::SignVerdict(evaluated.verdict, exhibits, *key_));
     evaluated.verdict.set_envelope(BF_TRY(store_.Put(bundle)));
   }
+  evaluated.verdict.set_replaces(read.replaces);
   return jobs::Write(
       [on_verdict = on_verdict_, verdict = std::move(evaluated.verdict)](db::Tx& tx) -> Status {
         // There may be one: what is shipped can also be asked for by its digest, as another job.

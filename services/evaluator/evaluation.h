@@ -48,6 +48,7 @@ class EvaluateHandler {
     verdicts::Subject subject;
     std::vector<proof::Exhibit> exhibits;  // none of what is not packed
     std::string date;
+    int64_t replaces = 0;
     v1::RemoteModel remote;  // who is asked, if the subject is not packed
     std::shared_ptr<std::atomic<int32_t>> unsure = std::make_shared<std::atomic<int32_t>>(0);
   };

@@ -47,7 +47,7 @@ Status Run(runtime::Process& process) {
                           runtime::RedisGauge(*process.metrics));
 
   const evaluator::RemoteServers servers(store, *process.metrics);
-  evaluator::Desk desk(database, store, doorbell, servers);
+  evaluator::Desk desk(database, store, doorbell, servers, RuntimeName());
   evaluator::EvaluatorService service(desk);
   auto& verdicts = prometheus::BuildCounter()
                        .Name("bf_verdicts_total")

@@ -119,6 +119,56 @@ TEST_F(EvaluationTest, IsOneJobAndOneVerdictHoweverOftenItIsAskedFor) {
   EXPECT_EQ(One("SELECT count(*) FROM verdicts"), "1");
 }
 
+TEST_F(EvaluationTest, IsJudgedAnewWhereAnotherBuildGaveTheVerdict) {
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  const EvaluateHandler earlier(database(), store(), *servers_, "an earlier build", 1);
+  ASSERT_EQ(WorkOnce(earlier), "done");
+  const v1::Verdict old = Verdict().verdict();
+  EXPECT_EQ(old.runtime(), "an earlier build");
+  EXPECT_EQ(old.tests(0).evaluations(), 1);
+
+  const auto asked = desk_->Create(Request());
+  ASSERT_THAT(asked, IsOk());
+  EXPECT_EQ(asked->replaces(), old.verdict_id());
+  ASSERT_THAT(desk_->Create(Request()), IsOk());
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "1");
+  v1::GetVerdictRequest wanted;
+  wanted.set_artefact(artefact_);
+  wanted.set_suite(asked->suite());
+  wanted.set_snapshot(asked->snapshot());
+  wanted.set_newer_than(asked->replaces());
+  EXPECT_EQ(desk_->Get(wanted)->state(), v1::GetVerdictResponse::WAITING);
+  EXPECT_EQ(Verdict().verdict().verdict_id(), old.verdict_id());  // who does not ask gets what is
+
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  const v1::GetVerdictResponse anew = *desk_->Get(wanted);
+  ASSERT_EQ(anew.state(), v1::GetVerdictResponse::DONE);
+  EXPECT_EQ(anew.verdict().runtime(), kRuntime);
+  EXPECT_EQ(anew.verdict().replaces(), old.verdict_id());
+  EXPECT_EQ(anew.verdict().tests(0).evaluations(), 1);  // the same look at the same rows
+  EXPECT_EQ(Verdict().verdict().verdict_id(), anew.verdict().verdict_id());
+
+  EXPECT_EQ(desk_->Create(Request())->replaces(), 0);
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "0");
+  EXPECT_EQ(One("SELECT count(*) FROM verdicts"), "2");
+}
+
+TEST_F(EvaluationTest, IsJudgedAnewWhenAWaiverHasEnded) {
+  const std::string until = One("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')");
+  v1::CreateEvaluationRequest request = Request();
+  request.set_suite_yaml(request.suite_yaml() +
+                         "waivers:\n  - { test: dark, reason: \"no dark images yet\", by: eva, "
+                         "until: " +
+                         until + " }\n");
+  ASSERT_THAT(desk_->Create(request), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  EXPECT_EQ(desk_->Create(request)->replaces(), 0);  // its last day
+  Run("UPDATE verdict_tests SET result = result || '{\"waivedUntil\": \"2026-01-01\"}' "
+      "WHERE result ? 'waivedUntil'");
+  EXPECT_EQ(desk_->Create(request)->replaces(), std::stoll(One("SELECT id FROM verdicts")));
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "1");
+}
+
 TEST_F(EvaluationTest, GivesTheSameBitsAgainWithAnyNumberOfThreads) {
   verdicts::Subject subject;
   subject.artefact = artefact_;
@@ -360,8 +410,44 @@ TEST_F(EvaluationTest, KeepsTheVerdictWhenWhatIsShippedIsAlsoAskedForByName) {
   EXPECT_EQ(One("SELECT baseline FROM verdicts WHERE id = " + first), *shipped);
   request.set_baseline(*shipped);
   ASSERT_THAT(desk_->Create(request), IsOk());
-  EXPECT_EQ(WorkOnce(Handler()), "done");
+  EXPECT_EQ(One("SELECT count(*) FROM jobs"), "0");
   EXPECT_EQ(One("SELECT max(id) FROM verdicts"), first);
+}
+
+// A pass against a model that was refused shows little, and does not move what is shipped.
+TEST_F(EvaluationTest, ShipsNothingThatWasHeldAgainstWhatWasRefused) {
+  packed::Network blind = BrightnessNetwork();
+  std::get<packed::Dense>(blind.ops.back().kind).biases = {1, 0};
+  std::get<packed::Dense>(blind.ops.back().kind).weights.assign(64, 0);
+  std::string refused, better;
+  ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
+    refused = BF_TRY(Publish(tx, blind, 2));
+    better = BF_TRY(Publish(tx, BrightnessNetwork(), 3));
+    return Status();
+  }),
+              IsOk());
+  const auto judge = [&](const std::string& artefact, const std::string& title,
+                         const std::string& baseline = "") {
+    auto request =
+        Request("suite: " + title +
+                "\nversion: 1\ndefaults: { positive: person }\ntests:\n"
+                "  - { id: found, slice: all, metric: recall, at_least: 0.5 }\n"
+                "  - { id: kept, slice: all, vs: shipped, metric: recall, max_loss: 0.1, "
+                "first_release: true }\n");
+    request.set_artefact(artefact);
+    request.set_baseline(baseline);
+    EXPECT_THAT(desk_->Create(request), IsOk());
+    EXPECT_EQ(WorkOnce(Handler()), "done");
+    v1::GetVerdictRequest wanted;
+    wanted.set_artefact(artefact);
+    wanted.set_suite(Sha256(request.suite_yaml()));
+    return desk_->Get(wanted)->verdict();
+  };
+  EXPECT_EQ(judge(artefact_, "people").outcome(), v1::PASS);
+  EXPECT_EQ(judge(refused, "people").outcome(), v1::FAIL);
+  EXPECT_EQ(judge(better, "people", refused).outcome(), v1::PASS);
+  // In capitals it is the same suite, and what is shipped is the same.
+  EXPECT_EQ(judge(refused, "People").baseline(), artefact_);
 }
 
 TEST_F(EvaluationTest, IsUnknownUntilItIsAskedFor) {

@@ -11,6 +11,8 @@
 
 namespace bitfoundry::evaluator {
 
+inline constexpr char kRuntime[] = "the test's runtime";
+
 class EvaluatorAtWork : public FactoryFloor {
  protected:
   void SetUp() override {
@@ -21,11 +23,11 @@ class EvaluatorAtWork : public FactoryFloor {
     oip::ClientOptions impatient = Patience();
     impatient.first_pause = impatient.most_pause = std::chrono::milliseconds(100);
     servers_ = std::make_unique<RemoteServers>(store(), metrics_, impatient);
-    desk_ = std::make_unique<Desk>(database(), store(), *doorbell_, *servers_);
+    desk_ = std::make_unique<Desk>(database(), store(), *doorbell_, *servers_, kRuntime);
   }
 
   EvaluateHandler Handler(int threads = 2) {
-    return EvaluateHandler(database(), store(), *servers_, "the test's runtime", threads);
+    return EvaluateHandler(database(), store(), *servers_, kRuntime, threads);
   }
 
   // Works off one job as the process does; returns what became of the attempt.

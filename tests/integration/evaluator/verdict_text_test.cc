@@ -31,6 +31,7 @@ v1::Verdict Sample() {
   verdict.set_suite_name("person.yaml");
   verdict.set_snapshot("cccccccccccccccc");
   verdict.set_runtime("reference");
+  verdict.set_date("2026-12-01");
   verdict.set_outcome(v1::FAIL);
   AddTest(verdict, "found", v1::PASS, 200, 190);
   AddTest(verdict, "far|<away>", v1::FAIL, 100, 50);
@@ -52,12 +53,14 @@ TEST(VerdictText, IsATableLikeATestRunners) {
             "ERROR (warn)  coat        a & b  recall >= 0.9  0/0      -         no \"sample\"\n"
             "\n"
             "FAIL: 1 pass, 1 fail, 1 inconclusive, 1 error\n"
-            "artefact  aaaaaaaaaaaaaaaa\n"
-            "suite     bbbbbbbbbbbbbbbb (person.yaml)\n"
-            "snapshot  cccccccccccccccc\n"
-            "bounds    one-sided, of 95 % each\n"
-            "runtime   reference\n"
-            "signed    no\n");
+            "artefact      aaaaaaaaaaaaaaaa\n"
+            "suite         bbbbbbbbbbbbbbbb (person.yaml)\n"
+            "snapshot      cccccccccccccccc\n"
+            "held against  nothing\n"
+            "judged on     2026-12-01\n"
+            "bounds        one-sided, of 95 % each\n"
+            "runtime       reference\n"
+            "signed        no\n");
 }
 
 TEST(VerdictText, IsJunitWhereWhatBlocksFailsAndInconclusiveBlocks) {

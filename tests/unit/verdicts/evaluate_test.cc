@@ -72,6 +72,31 @@ TEST(Evaluate, IsClosedOnATransformThatChangesNothing) {
   EXPECT_EQ(evaluated->verdict.tests(1).reason(), "gamma(1.001) hardly changes these images");
 }
 
+// The black ones, which the darkening leaves as they are, are what this test is about.
+TEST(Evaluate, IsClosedOnATransformThatChangesNothingOfTheSlice) {
+  Subject subject = BrightOrDark();
+  subject.suite = *ParseSuite(R"yaml(
+suite: s
+version: 1
+slices: { night: 'label == "no_person"' }
+tests:
+  - { id: night, slice: night, metric: flip_rate, at_most: 0.5, transform: "darken(0.5, 0)" }
+  - { id: all, slice: all, metric: flip_rate, at_most: 0.9, transform: "darken(0.5, 0)" }
+)yaml",
+                              "suite.yaml");
+  for (uint8_t& pixel : subject.data.pixels) pixel = pixel < 100 ? 0 : pixel;
+  subject.predictor = [](const auto& data, const auto& rows, const auto& transform, const auto&) {
+    return IsBright(data, rows, transform);
+  };
+  const auto evaluated =
+      Evaluate(subject, {"2026-01-01", [](const std::string&) { return 0; }}, {"r", 1}, {});
+  ASSERT_THAT(evaluated, testing::IsOk());
+  EXPECT_EQ(evaluated->verdict.tests(0).outcome(), v1::ERROR);
+  EXPECT_EQ(evaluated->verdict.tests(0).reason(), "darken(0.5,0) hardly changes these images");
+  EXPECT_EQ(evaluated->verdict.tests(1).n(), 20);
+  EXPECT_EQ(evaluated->verdict.tests(1).successes(), 10);
+}
+
 TEST(Evaluate, IsClosedWhereTheModelCannotBeAsked) {
   Subject subject = BrightOrDark();
   subject.predictor = [](const auto& data, const auto& rows, const Transform& transform,

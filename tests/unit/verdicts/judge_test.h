@@ -40,6 +40,8 @@ class JudgeTest : public ::testing::Test {
                                   "suite.yaml");
     EXPECT_THAT(suite, testing::IsOk());
     if (!suite.ok()) return {};
+    std::map<std::string, std::vector<size_t>> explained;
+    for (const auto& [place, share] : in_box_) explained["t"].push_back(place);
     return Judge(*suite,
                  {.data = data_,
                   .rows = TestRows(data_),
@@ -47,6 +49,7 @@ class JudgeTest : public ::testing::Test {
                   .has_baseline = !baseline_.empty(),
                   .baseline = {{"", baseline_}},
                   .in_box = in_box_,
+                  .explained = explained,
                   .cores = cores_},
                  {date_, [&](const std::string&) { return evaluations_; }});
   }

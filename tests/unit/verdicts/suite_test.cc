@@ -1,5 +1,6 @@
 #include "verdicts/suite.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <string>
 
 #include "tests/support/status_matchers.h"
+#include "verdicts/judge.h"
 
 namespace bitfoundry::verdicts {
 namespace {
@@ -295,6 +297,32 @@ TEST(Suite, RefusesAWrongGap) {
             "suite.yaml:10:16: unknown key 'acros' in a test; did you mean 'across'?");
   EXPECT_EQ(Wrong("metric: recall, max_gap", "metric: flip_rate, max_gap"),
             "suite.yaml:10:44: groups are compared by a rate of right or wrong answers");
+}
+
+TEST(Suite, RefusesWhatNothingCanBreakOrShowAndWhatIsNotOneDocument) {
+  const std::string head = "suite: s\nversion: 1\ndefaults: { positive: person }\ntests:\n";
+  const auto refused = [&](const std::string& yaml) {
+    const auto suite = ParseSuite(yaml, "suite.yaml");
+    return suite.ok() ? std::string("sound") : suite.status().message();
+  };
+  const std::string test = "  - { id: t, slice: all, metric: accuracy, at_least: 0.9 }\n";
+  EXPECT_EQ(refused(head + test), "sound");
+  EXPECT_EQ(refused(head + "  - { id: t, slice: all, metric: accuracy, at_least: 1e-300 }\n"),
+            "suite.yaml:5:54: this holds for every model: it tests nothing");
+  EXPECT_EQ(refused(head + "  - { id: t, slice: all, metric: error, at_most: 0.9999999999 }\n"),
+            "suite.yaml:5:50: this holds for every model: it tests nothing");
+  EXPECT_EQ(refused(head + test + "---\n" + head + test),
+            "suite.yaml:7:1: another document begins: a suite is one, without '---' in it");
+  EXPECT_NE(refused(head + test + "...\n}{ not: [yaml\n"), "sound");
+  EXPECT_EQ(refused("suite: \"s \"\nversion: 1\ntests:\n" + test),
+            "suite.yaml:1:8: the suite's name begins or ends with a blank");
+  std::string many;
+  for (int i = 1; i <= 17; ++i)
+    many += (i > 1 ? ", \"noise(" : "\"noise(") + std::to_string(i) + ")\"";
+  EXPECT_THAT(
+      refused(head + "  - { id: t, slice: all, metric: flip_rate, at_most: 0.1, transform: [" +
+              many + "] }\n"),
+      ::testing::HasSubstr("at most 16 transforms in one test"));
 }
 
 TEST(Suite, RefusesAWrongScan) {
