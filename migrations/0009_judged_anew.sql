@@ -1,6 +1,11 @@
 -- 0009: a verdict that an earlier build gave, or that rests on a waiver which has ended since, is
 -- judged anew when it is asked for again. It stays; at most one takes its place.
-ALTER TABLE verdicts ADD COLUMN replaces bigint REFERENCES verdicts;
+ALTER TABLE verdicts
+  ADD COLUMN replaces   bigint REFERENCES verdicts,
+  ADD COLUMN evaluation bigint REFERENCES verdicts,        -- the first of those; NULL: this one
+  ADD COLUMN releases   boolean NOT NULL DEFAULT false;    -- see Verdicts::Shipped
+
+UPDATE verdicts SET releases = true WHERE outcome = 'pass' AND artefact IS NOT NULL;
 
 ALTER TABLE verdicts
   DROP CONSTRAINT verdicts_artefact_remote_model_suite_snapshot_baseline_key;

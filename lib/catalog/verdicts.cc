@@ -14,9 +14,19 @@ namespace {
 
 constexpr char kAdd[] = R"sql(
   INSERT INTO verdicts (artefact, suite, snapshot, outcome, runtime, report, baseline, date,
-                        envelope, remote_model, unsure_answers, replaces)
-  VALUES (nullif($1, ''), $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9, nullif($10, ''), $11,
-          nullif($12, 0))
+                        envelope, remote_model, unsure_answers, replaces, evaluation, releases)
+  SELECT nullif($1, ''), $2, $3, $4::outcome, $5, $6, nullif($7, ''), $8, $9, nullif($10, ''), $11,
+         nullif($12, 0),
+         (SELECT coalesce(evaluation, id) FROM verdicts WHERE id = $12),
+         $1 <> '' AND $4 = 'pass' AND NOT EXISTS (  -- the same evaluation is one release
+           SELECT FROM verdicts
+            WHERE artefact = $1 AND suite = $2 AND snapshot = $3
+              AND coalesce(baseline, '') = $7 AND releases)
+         AND ($7 = '' OR EXISTS (
+           SELECT FROM verdicts AS b
+             JOIN suites AS theirs ON theirs.digest = b.suite
+             JOIN suites AS ours ON lower(ours.title) = lower(theirs.title) AND ours.digest = $2
+            WHERE b.artefact = $7 AND b.releases))
   ON CONFLICT DO NOTHING RETURNING id
 )sql";
 
@@ -49,17 +59,16 @@ constexpr char kShipped[] = R"sql(
     JOIN artefacts ON artefacts.digest = v.artefact
     JOIN suites ON suites.digest = v.suite
    WHERE artefacts.project_id = $1 AND lower(suites.title) = lower($2) AND v.artefact <> $3
-     AND v.outcome = 'pass'
-     AND (v.baseline IS NULL OR EXISTS (
-       SELECT FROM verdicts AS b JOIN suites AS s ON s.digest = b.suite
-        WHERE b.artefact = v.baseline AND b.outcome = 'pass' AND lower(s.title) = lower($2)))
+     AND v.releases
    ORDER BY v.id DESC LIMIT 1
 )sql";
 
 constexpr char kCountJudged[] = R"sql(
-  SELECT count(DISTINCT verdict_id) FROM verdict_tests
-   WHERE rows_digest = $1 AND verdict_id <> $2
-     AND NOT EXISTS (SELECT FROM verdicts AS v WHERE v.replaces = verdict_id)
+  SELECT count(DISTINCT coalesce(v.evaluation, v.id))
+    FROM verdict_tests AS t JOIN verdicts AS v ON v.id = t.verdict_id
+   WHERE t.rows_digest = $1
+     AND ($2 = 0 OR coalesce(v.evaluation, v.id) <
+                    (SELECT coalesce(evaluation, id) FROM verdicts WHERE id = $2))
 )sql";
 
 constexpr char kToday[] = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')";

@@ -39,12 +39,14 @@ class Verdicts {
 
   // The artefact of a project that was released last, "" if none was: a verdict that passes, by any
   // version of the suite of this title (in capitals or not), is a release, unless it was held
-  // against an artefact that was none. Another one than `except`.
+  // against an artefact that was none; judged anew it is the same release. Another one than
+  // `except`.
   Result<std::string> Shipped(int64_t project_id, const std::string& suite_title,
                               const std::string& except);
 
-  // How many verdicts judged the rows of this digest, whatever the model and the suite. One that
-  // was judged anew, or `replaced` that is about to be, counts as one with what takes its place.
+  // How many evaluations judged the rows of this digest, whatever the model and the suite: a
+  // verdict that was judged anew is one with what took its place. With `replaced`, which is about
+  // to be, so many as there were before it.
   Result<int32_t> CountJudged(const std::string& rows_digest, int64_t replaced);
 
   // Of each model of a project one verdict by any of `suites`: that by suite and snapshot of the

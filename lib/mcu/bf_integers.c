@@ -97,6 +97,7 @@ static void pool(const bf_layer* layer, const uint8_t* line, uint32_t pixel, voi
                  window_op* op) {
   uint32_t* words = out;
   int16_t* ints = out;
+  const uint32_t step = layer->stride * pixel;
   for (uint32_t y = 0; y < layer->out_height; ++y) {
     const uint8_t* window = line;
     for (uint32_t x = 0; x < layer->out_width; ++x) {
@@ -109,9 +110,9 @@ static void pool(const bf_layer* layer, const uint8_t* line, uint32_t pixel, voi
           *ints++ = (int16_t)rounded(value, layer->shift);
         }
       }
-      window += layer->stride * pixel;
+      window += step;
     }
-    line += layer->stride * layer->in_width * pixel;
+    line += step * layer->in_width;
   }
 }
 

@@ -160,7 +160,7 @@ std::string ReportMarkdown(const std::vector<Layer>& layers, size_t model_bytes,
       "The kernel of each binary layer, and what the others would have cost: flash, and an "
       "estimate of\ninstructions an image on a Cortex-M4. `bitfoundry artefact pull --emulate` "
       "counts "
-      "them into emulated.md;\n`--flash` and `--core` choose anew.\n\n";
+      "them into model_emulated.md;\n`--flash` and `--core` choose anew.\n\n";
   out += "| layer | kernels |\n|---|---|\n";
   for (size_t i = 0; i < layers.size(); ++i) {
     if (firmware->layers[i].kernels.empty()) continue;

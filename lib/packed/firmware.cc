@@ -464,7 +464,8 @@ std::string ModelH(const Network& network, const std::vector<Layer>& layers,
                 " of 8 bits.\n"
                 " * Flash: %" PRIu64 " bytes of constants, and the runtime's code. */\n",
                 cost.macs_1bit, cost.macs_8bit, firmware.flash_bytes) +
-         "#ifndef BF_" + upper + "_H\n#define BF_" + upper + "_H\n\n#include \"bf_mcu.h\"\n\n" +
+         "#ifndef BF_MODEL_" + upper + "_H\n#define BF_MODEL_" + upper +
+         "_H\n\n#include \"bf_mcu.h\"\n\n" +
          Format("#define %s_ARENA_BYTES %" PRIu64 "\n", upper.c_str(), firmware.arena_bytes) +
          Format("#define %s_IMAGE_BYTES %u\n", upper.c_str(),
                 network.input.height * network.input.width * network.input.channels) +

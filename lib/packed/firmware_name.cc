@@ -6,13 +6,21 @@ namespace bitfoundry::packed {
 namespace {
 
 bool IsTaken(const std::string& name) {
+  // Of C and C++, of their headers and libraries, of what compilers and systems define; of the
+  // files that are generated.
   constexpr std::string_view kWords =
-      " and asm auto bool break case catch char class const continue default delete do double "
-      "else enum explicit export extern false float for friend goto if inline int long mutable "
-      "namespace new not operator or private protected public register restrict return short "
-      "signed sizeof static struct switch template this throw true try typedef typeid typename "
-      "typeof union unsigned using virtual void volatile while xor linux unix main example arena "
-      "classify image logits layers ";
+      " abort abs alignas alignof and arena asm assert atexit auto aux bitand bitor bool break "
+      "calloc case catch char class classify co_await co_return co_yield compl complex con "
+      "concept const consteval constexpr constinit continue ctype decltype default delete do "
+      "double else endian enum errno example exit explicit export extern false features fenv "
+      "float for free friend goto if image index inline int inttypes iso646 layers limits linux "
+      "locale log logits long main malloc math memcmp memcpy memmove memory memset mutable "
+      "namespace new noexcept not nul nullptr operator or printf private prn protected public "
+      "puts qsort rand realloc register remove rename requires restrict return setjmp short "
+      "signal signed sizeof sqrt static std stdalign stdarg stdatomic stdbool stddef stdint "
+      "stdio stdlib stdnoreturn string strings strlen struct switch template tgmath this threads "
+      "throw time true try typedef typeid typename typeof uchar union unistd unix unsigned using "
+      "virtual void volatile wchar wctype while xor ";
   const auto ends = [&](const char* end) { return name.ends_with(end); };
   return kWords.find(" " + name + " ") != std::string_view::npos || name.starts_with("bf_") ||
          ends("_t") || ends("_weights") || ends("_levels") || ends("_scales") || ends("_cast") ||

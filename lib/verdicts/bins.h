@@ -26,4 +26,8 @@ struct Bin {
 //   size    at least 1
 std::vector<Bin> BinsOf(std::span<const double> sorted, size_t size);
 
+// From each value on the smallest bin of at least `size` values, and the largest of at most `size`
+// but at least `least`; equal values stay together.
+std::vector<Bin> EveryBinOf(std::span<const double> sorted, size_t size, size_t least);
+
 }  // namespace bitfoundry::verdicts

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <set>
 
+#include "stats/binomial.h"
 #include "stats/gap.h"
 #include "verdicts/bins.h"
 #include "verdicts/judgement.h"
@@ -35,12 +36,13 @@ namespace {
 
 constexpr size_t kSmallest = 8;  // samples that can stand out by themselves
 constexpr size_t kShares = 20;   // what has to be shown is shown of so many parts of the data
+constexpr double kDoubt = 0.05;  // the chance that an honest scan is held back by a small bin
 
 double Difference(const std::array<stats::Count, 2>& counts) {
   const auto rate = [&](int side) {
     return static_cast<double>(counts[side].successes) / static_cast<double>(counts[side].n);
   };
-  return std::abs(rate(0) - rate(1));
+  return rate(0) - rate(1);
 }
 
 // The least samples of a bin that leave room for an error or two: twice as many as show the limit
@@ -49,35 +51,47 @@ size_t LeastToShow(double limit, double alpha) {
   return 2 * static_cast<size_t>(std::ceil(std::log(alpha / 2) / std::log1p(-limit)));
 }
 
+// The least of the bins of which the limit has to be shown.
+size_t LeastShown(const Ordered& order, size_t least) {
+  return std::max(least, (order.size() + kShares - 1) / kShares);
+}
+
 struct Plan {
   std::set<Bin> bins;
-  std::vector<bool> shows;  // of these, in order: whether the limit has to be shown of it
-  size_t uncovered = 0;     // samples in none of these but the largest, which say little of them
+  size_t uncovered = 0;  // samples in none of these but the largest, which say little of them
   Bin first_uncovered;
 };
 
-// Bins of every size from kSmallest to half of the samples. The limit has to be shown of those that
-// have a twentieth of the samples and no fewer than `least`, or `least` that are equal; all others
-// may only raise doubts.
+// The bins of which the limit has to be shown: of a twentieth of the samples up to half of them;
+// of fewer, but at least `least`, where they are equal, or what equal values leave over.
 Plan PlanBins(const Ordered& order, size_t least) {
   Plan plan;
   const size_t n = order.size();
-  const size_t shown = std::max(least, (n + kShares - 1) / kShares);
-  std::vector<size_t> sizes;
-  for (size_t size = shown; size <= n / 2; size *= 2) sizes.push_back(size);
-  for (size_t size = kSmallest; size < shown; size *= 2) sizes.push_back(size);
-  for (const size_t size : sizes) {
-    const auto bins = BinsOf(order.values, size);
-    plan.bins.insert(bins.begin(), bins.end());
+  const size_t shown = LeastShown(order, least);
+  const auto add = [&](const Bin& bin) {
+    if (bin.size() >= least && n - bin.size() >= least) plan.bins.insert(bin);
+  };
+  for (size_t size = shown; size <= n / 2; size *= 2) {
+    for (const Bin& bin : BinsOf(order.values, size)) {
+      if (bin.size() >= shown) add(bin);
+    }
   }
-  std::erase_if(plan.bins, [&](const Bin& bin) { return n - bin.size() < least; });
   std::vector<bool> covered(n, false);
-  for (const Bin& bin : plan.bins) {
-    const bool is_one_value = order.values[bin.from] == order.values[bin.to - 1];
-    plan.shows.push_back(bin.size() >= shown || (is_one_value && bin.size() >= least));
-    if (!plan.shows.back() || (bin.size() > 2 * shown && !is_one_value)) continue;
-    for (size_t i = bin.from; i < bin.to; ++i) covered[i] = true;
+  const auto cover = [&] {
+    for (const Bin& bin : plan.bins) {
+      const bool is_one_value = order.values[bin.from] == order.values[bin.to - 1];
+      if (bin.size() > 2 * shown && !is_one_value) continue;
+      for (size_t i = bin.from; i < bin.to; ++i) covered[i] = true;
+    }
+  };
+  cover();
+  for (size_t i = 0; i < n;) {  // runs of what is not covered, without breaking up equal values
+    size_t to = i;
+    while (to < n && (!covered[to] || (to > i && order.values[to] == order.values[to - 1]))) ++to;
+    if (to > i) add({i, to});
+    i = std::max(i + 1, to);
   }
+  cover();
   for (size_t i = 0; i < n; ++i) {
     if (covered[i]) continue;
     if (plan.uncovered++ == 0) plan.first_uncovered.from = i;
@@ -86,17 +100,72 @@ Plan PlanBins(const Ordered& order, size_t least) {
   return plan;
 }
 
+// Of the bins that are too small to show the limit of, but are beyond it, the least likely.
+struct Suspect {
+  Bin bin;
+  double p = 1;
+  int64_t bins = 0;  // that were looked at
+};
+
+// P(as many as are in the bin, of all that are like most in it) if chance had put them there.
+double ChanceOfPlace(const std::array<stats::Count, 2>& counts) {
+  const auto alike = [&](const stats::Count& count) {
+    return static_cast<double>(Difference(counts) > 0 ? count.successes
+                                                      : count.n - count.successes);
+  };
+  const double share =
+      static_cast<double>(counts[0].n) / static_cast<double>(counts[0].n + counts[1].n);
+  return stats::AtLeast(alike(counts[0]) + alike(counts[1]), alike(counts[0]), share);
+}
+
+// P(what is in the bin) if its rate were that of the rest, but for the limit.
+double ChanceOfRate(const std::array<stats::Count, 2>& counts, double limit) {
+  const auto n = static_cast<double>(counts[0].n);
+  const auto k = static_cast<double>(counts[0].successes);
+  const double rest = static_cast<double>(counts[1].successes) / static_cast<double>(counts[1].n);
+  return Difference(counts) > 0 ? stats::AtLeast(n, k, std::min(1.0, rest + limit))
+                                : stats::AtMost(n, k, std::max(0.0, rest - limit));
+}
+
+// Any small bin may raise doubts, wherever it begins.
+Suspect DoubtOf(const Ordered& order, size_t least, double limit) {
+  Suspect suspect;
+  for (size_t size = kSmallest; size < LeastShown(order, least); size *= 2) {
+    for (const Bin& bin : EveryBinOf(order.values, size, kSmallest)) {
+      if (order.size() - bin.size() < least) continue;
+      ++suspect.bins;
+      const auto counts = order.Counts(bin);
+      if (std::abs(Difference(counts)) <= limit) continue;
+      const double p = ChanceOfPlace(counts);
+      if (p < suspect.p) suspect.p = p, suspect.bin = bin;
+    }
+  }
+  return suspect;
+}
+
+// For an alarm fewer are looked at, so that one is likelier to be more than chance.
+Suspect AlarmOf(const Ordered& order, size_t least, double limit) {
+  Suspect suspect;
+  for (size_t size = kSmallest; size < LeastShown(order, least); size *= 2) {
+    for (const Bin& bin : BinsOf(order.values, size)) {
+      if (order.size() - bin.size() < least) continue;
+      ++suspect.bins;
+      const auto counts = order.Counts(bin);
+      if (std::abs(Difference(counts)) <= limit) continue;
+      const double p = ChanceOfRate(counts, limit);
+      if (p < suspect.p) suspect.p = p, suspect.bin = bin;
+    }
+  }
+  return suspect;
+}
+
 }  // namespace
 
 // The bin against all other samples of the same label; it is the one to be told of if it is the
-// likeliest alarm so far, or else the widest gap of those of which the limit has to be shown.
+// likeliest alarm so far, or else the widest gap.
 stats::PValues Judgement::ScanBin(const Ordered& order, const Bin& bin, bool shows, bool labelled,
                                   Worst& worst) {
-  constexpr stats::PValues kNoDoubt{0, 1};
-  ++worst.bins[shows ? 1 : 0];
   std::array<stats::Count, 2> counts = order.Counts(bin);
-  if (!shows && Difference(counts) <= test_.limit) return kNoDoubt;
-  if (!shows && stats::TestGap(counts, test_.limit).broken > suite_.alpha) return kNoDoubt;
   if (clusters_) {
     std::array<std::vector<size_t>, 2> sides;
     for (size_t i = 0; i < order.size(); ++i) {
@@ -107,16 +176,15 @@ stats::PValues Judgement::ScanBin(const Ordered& order, const Bin& bin, bool sho
       stats::Clustering clustering;
       counts[side] = Clustered(sides[side], &clustering);
       unknown = unknown || clustering.too_few_groups;
-      if (shows) worst.design_effect = std::max(worst.design_effect, clustering.design_effect);
+      worst.design_effect = std::max(worst.design_effect, clustering.design_effect);
     }
-    if (unknown && shows) ++worst.unknown;
-    if (unknown) return shows ? stats::PValues() : kNoDoubt;
+    if (unknown) ++worst.unknown;
+    if (unknown) return stats::PValues();
   }
   stats::PValues bin_p = stats::TestGap(counts, test_.limit);
-  if (!shows && bin_p.broken > suite_.alpha) return kNoDoubt;
   if (!shows) bin_p.holds = 1;
   worst.scanned.push_back({counts, shows});
-  const double gap = Difference(counts);
+  const double gap = std::abs(Difference(counts));
   const double alarm = bin_p.broken <= suite_.alpha ? bin_p.broken : 1;
   if (std::pair(alarm, -gap) >= std::pair(worst.alarm, -worst.gap)) return bin_p;
   worst.alarm = alarm;
@@ -150,7 +218,7 @@ std::optional<int64_t> Judgement::ScanNeeds(const Worst& worst) const {
   std::optional<double> growth;
   for (const auto& [counts, shows] : worst.scanned) {
     const double alpha = kept ? suite_.alpha : alarm_alpha_ * worst.Share(shows);
-    if (!kept && Difference(counts) <= test_.limit) continue;
+    if (!kept && std::abs(Difference(counts)) <= test_.limit) continue;
     const auto needed = stats::GapTrialsNeeded(counts, test_.limit, alpha);
     if (!needed && kept) return std::nullopt;
     if (!needed) continue;
@@ -214,13 +282,21 @@ void Judgement::RunShortcut() {
                   "): so many have one and the same value that no bin has " +
                   std::to_string(least) + " inside and outside";
     }
-    size_t place = 0;
     for (const Bin& bin : plan.bins) {
-      const bool shows = plan.shows[place++];
-      const stats::PValues one = ScanBin(order, bin, shows, labelled, worst);
+      const stats::PValues one = ScanBin(order, bin, /*shows=*/true, labelled, worst);
       holds = std::max(holds, one.holds);
-      broken[shows ? 1 : 0] = std::min(broken[shows ? 1 : 0], one.broken);
+      broken[1] = std::min(broken[1], one.broken);
     }
+    worst.bins[1] += std::ssize(plan.bins);
+    const Suspect doubt = DoubtOf(order, least, test_.limit);
+    const bool doubtful = doubt.p * static_cast<double>(doubt.bins) <= kDoubt;
+    Suspect told = AlarmOf(order, least, test_.limit);
+    if (doubtful && told.p == 1) told = doubt;
+    worst.bins[0] += told.bins;
+    if (!doubtful) continue;
+    const stats::PValues one = ScanBin(order, told.bin, /*shows=*/false, labelled, worst);
+    broken[0] = std::min(broken[0], one.broken);
+    holds = 1;
   }
   double alarm = 1;
   for (const bool shows : {false, true}) {

@@ -95,6 +95,24 @@ Result<Emulated> Count(const Files& artefact, const PullOptions& asked) {
   return EmulateOn(core, {network, images}, FirmwareFor(network, asked.flash_bytes, asked.kernel));
 }
 
+// What `--emulate` asks for, beside the firmware; what stands there of another one goes.
+Result<int> WriteCounts(const Shell& shell, const fs::path& folder, const Files& files,
+                        const std::string& digest, const PullOptions& options) {
+  const std::string name = options.firmware_name + "_emulated";
+  std::error_code failed;
+  for (const char* end : {".json", ".md"}) fs::remove(folder / (name + end), failed);
+  if (!options.emulate) return kDone;
+  const Emulated counted = BF_TRY(Count(files, options));
+  nlohmann::ordered_json json = {{"artefact", digest}, {"firmware", options.firmware_name}};
+  json.update(ToJson(counted));
+  const std::string title = "Firmware `" + options.firmware_name + "` of artefact `" + digest + "`";
+  BF_TRY(WriteFiles(shell, folder,
+                    {{name + ".json", json.dump(2) + "\n"},
+                     {name + ".md", ToMarkdown(counted) + "\n" + title + ".\n"}}));
+  if (!shell.json) std::printf("%s", ToText(counted).c_str());
+  return counted.differences.empty() ? kDone : kFailed;
+}
+
 Result<int> PullArtefact(const Shell& shell, const PullOptions& options) {
   if (!options.core.empty()) BF_TRY(emulate::ParseCore(options.core));
   const auto stub = v1::Trainer::NewStub(BF_TRY(shell.Door("trainer")));
@@ -115,15 +133,7 @@ Result<int> PullArtefact(const Shell& shell, const PullOptions& options) {
     folder /= "firmware";
     BF_TRY(WriteFiles(shell, folder, BF_TRY(Firmware(files, options))));
   }
-  int code = kDone;
-  if (options.emulate) {
-    const Emulated counted = BF_TRY(Count(files, options));
-    if (!counted.differences.empty()) code = kFailed;
-    BF_TRY(WriteFiles(
-        shell, folder,
-        {{"emulated.json", ToJson(counted).dump(2) + "\n"}, {"emulated.md", ToMarkdown(counted)}}));
-    if (!shell.json) std::printf("%s", ToText(counted).c_str());
-  }
+  const int code = BF_TRY(WriteCounts(shell, folder, files, artefact.digest(), options));
   if (shell.json) std::printf("%s\n", ToJson(artefact).c_str());
   return code;
 }
@@ -157,7 +167,7 @@ void AddArtefactCommand(CLI::App& app, Shell& shell) {
                       "the first");
   command->add_flag("--emulate", pull->emulate,
                     "Also run that firmware on its emulated core (m4 if none is named), into "
-                    "emulated.md and emulated.json beside it");
+                    "NAME_emulated.md and .json beside it");
 }
 
 }  // namespace bitfoundry::cli

@@ -252,16 +252,21 @@ class Story : public ::testing::Test {
   void ExpectACountedFirmware(const std::string& artefact) {
     const std::string folder = factory_.folder() / "m0plus";
     factory_.Must("artefact pull " + artefact + " --core m0plus --emulate -o " + folder);
-    const json counted = json::parse(std::ifstream(folder + "/firmware/emulated.json"));
+    json counted = json::parse(std::ifstream(folder + "/firmware/model_emulated.json"));
+    EXPECT_EQ(counted["artefact"], artefact);
+    counted.erase("artefact");
+    counted.erase("firmware");
     EXPECT_EQ(counted["core"], "m0plus");
     EXPECT_EQ(counted["differences"], json::array());
     EXPECT_GT(counted["instructions"], 0);
     const json typed = factory_.Must("emulate " + folder + "/model.bnn --core m0plus");
     EXPECT_EQ(counted, typed["cores"][0]);
     std::stringstream page;
-    page << std::ifstream(folder + "/firmware/emulated.md").rdbuf();
+    page << std::ifstream(folder + "/firmware/model_emulated.md").rdbuf();
     EXPECT_THAT(page.str(), HasSubstr("| all |  | "));
     EXPECT_TRUE(std::filesystem::exists(folder + "/firmware/model.c"));
+    factory_.Must("artefact pull " + artefact + " --core m4 -o " + folder);
+    EXPECT_FALSE(std::filesystem::exists(folder + "/firmware/model_emulated.md")) << "of another";
   }
 
   Factory factory_;

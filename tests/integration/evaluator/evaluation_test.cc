@@ -414,40 +414,74 @@ TEST_F(EvaluationTest, KeepsTheVerdictWhenWhatIsShippedIsAlsoAskedForByName) {
   EXPECT_EQ(One("SELECT max(id) FROM verdicts"), first);
 }
 
-// A pass against a model that was refused shows little, and does not move what is shipped.
-TEST_F(EvaluationTest, ShipsNothingThatWasHeldAgainstWhatWasRefused) {
+class ReleaseTest : public EvaluationTest {
+ protected:
+  std::string PublishAs(const packed::Network& network, int run) {
+    const auto digest = database().Transact([&](db::Tx& tx) { return Publish(tx, network, run); });
+    EXPECT_THAT(digest, IsOk());
+    return digest.ok() ? *digest : "";
+  }
+  std::string PublishGood(int run) { return PublishAs(BrightnessNetwork(), run); }
+
+  // By a suite that asks for what is shipped, or one of the same name that does not.
+  v1::Verdict Judge(const std::string& artefact, const std::string& title,
+                    const std::string& baseline = "") {
+    return JudgeBy(kRuntime, artefact, title, baseline, true);
+  }
+  v1::Verdict JudgeBy(const std::string& build, const std::string& artefact,
+                      const std::string& title, const std::string& baseline, bool compares) {
+    const std::string kept =
+        "  - { id: kept, slice: all, vs: shipped, metric: recall, max_loss: 0.1, "
+        "first_release: true }\n";
+    auto request = Request("suite: " + title +
+                           "\nversion: 1\ndefaults: { positive: person }\ntests:\n"
+                           "  - { id: found, slice: all, metric: recall, at_least: 0.5 }\n" +
+                           (compares ? kept : ""));
+    request.set_artefact(artefact);
+    request.set_baseline(baseline);
+    const auto asked = desk_->Create(request);
+    EXPECT_THAT(asked, IsOk());
+    EXPECT_EQ(WorkOnce(EvaluateHandler(database(), store(), *servers_, build, 1)), "done");
+    v1::GetVerdictRequest wanted;
+    wanted.set_artefact(artefact);
+    wanted.set_suite(asked->suite());
+    wanted.set_newer_than(asked->replaces());
+    return desk_->Get(wanted)->verdict();
+  }
+};
+
+// A pass against a model that was refused shows little, and does not move what is shipped; nor does
+// one against a model that passed so.
+TEST_F(ReleaseTest, IsNoneThatWasHeldAgainstWhatWasNone) {
   packed::Network blind = BrightnessNetwork();
   std::get<packed::Dense>(blind.ops.back().kind).biases = {1, 0};
   std::get<packed::Dense>(blind.ops.back().kind).weights.assign(64, 0);
-  std::string refused, better;
-  ASSERT_THAT(database().Transact([&](db::Tx& tx) -> Status {
-    refused = BF_TRY(Publish(tx, blind, 2));
-    better = BF_TRY(Publish(tx, BrightnessNetwork(), 3));
-    return Status();
-  }),
-              IsOk());
-  const auto judge = [&](const std::string& artefact, const std::string& title,
-                         const std::string& baseline = "") {
-    auto request =
-        Request("suite: " + title +
-                "\nversion: 1\ndefaults: { positive: person }\ntests:\n"
-                "  - { id: found, slice: all, metric: recall, at_least: 0.5 }\n"
-                "  - { id: kept, slice: all, vs: shipped, metric: recall, max_loss: 0.1, "
-                "first_release: true }\n");
-    request.set_artefact(artefact);
-    request.set_baseline(baseline);
-    EXPECT_THAT(desk_->Create(request), IsOk());
-    EXPECT_EQ(WorkOnce(Handler()), "done");
-    v1::GetVerdictRequest wanted;
-    wanted.set_artefact(artefact);
-    wanted.set_suite(Sha256(request.suite_yaml()));
-    return desk_->Get(wanted)->verdict();
-  };
-  EXPECT_EQ(judge(artefact_, "people").outcome(), v1::PASS);
-  EXPECT_EQ(judge(refused, "people").outcome(), v1::FAIL);
-  EXPECT_EQ(judge(better, "people", refused).outcome(), v1::PASS);
+  const std::string refused = PublishAs(blind, 2);
+  const std::string second = PublishGood(3);
+  const std::string third = PublishGood(4);
+  EXPECT_EQ(Judge(artefact_, "people").outcome(), v1::PASS);
+  EXPECT_EQ(Judge(refused, "people").outcome(), v1::FAIL);
+  EXPECT_EQ(Judge(second, "people", refused).outcome(), v1::PASS);
+  EXPECT_EQ(Judge(third, "people", second).outcome(), v1::PASS);
   // In capitals it is the same suite, and what is shipped is the same.
-  EXPECT_EQ(judge(refused, "People").baseline(), artefact_);
+  EXPECT_EQ(Judge(refused, "People").baseline(), artefact_);
+  EXPECT_EQ(Judge(third, "people").outcome(), v1::PASS);  // against what is shipped
+  EXPECT_EQ(Judge(refused, "PEOPLE").baseline(), third);
+}
+
+TEST_F(ReleaseTest, KeepsItsPlaceWhenItIsJudgedAnew) {
+  const std::string second = PublishGood(2);
+  const std::string third = PublishGood(3);
+  const v1::Verdict first = JudgeBy("an earlier build", artefact_, "people", "", false);
+  EXPECT_EQ(first.tests(0).evaluations(), 1);
+  EXPECT_EQ(Judge(second, "people", artefact_).tests(0).evaluations(), 2);
+  const v1::Verdict anew = JudgeBy(kRuntime, artefact_, "people", "", false);
+  EXPECT_EQ(anew.replaces(), first.verdict_id());
+  EXPECT_EQ(anew.outcome(), v1::PASS);
+  EXPECT_EQ(anew.tests(0).evaluations(), 1) << "as many as there were when it was judged";
+  const v1::Verdict last = Judge(third, "people");
+  EXPECT_EQ(last.baseline(), second) << "which was released after it";
+  EXPECT_EQ(last.tests(0).evaluations(), 3);
 }
 
 TEST_F(EvaluationTest, IsUnknownUntilItIsAskedFor) {

@@ -194,10 +194,12 @@ TEST(Firmware, HasNeitherFastNorLeanForWindowsOfMoreThan65535Bits) {
 }
 
 TEST(Firmware, RefusesNamesThatAreNoIdentifiers) {
-  for (const char* name :
-       {"",        "Person",   "1st",    "a-b",      "../a",   "a b",           "\xc3\xa4",
-        "example", "bf_stem",  "bf_mcu", "bf_run",   "layers", "stem1_weights", "int",
-        "static",  "uint32_t", "arena",  "classify", "logits", "image",         "linux"}) {
+  for (const char* name : {"",         "Person",   "1st",           "a-b",     "../a",
+                           "a b",      "\xc3\xa4", "example",       "bf_stem", "bf_mcu",
+                           "bf_run",   "layers",   "stem1_weights", "int",     "static",
+                           "uint32_t", "arena",    "classify",      "logits",  "image",
+                           "linux",    "stdint",   "bitand",        "nullptr", "std",
+                           "memcpy",   "aux"}) {
     FirmwareOptions options;
     options.name = name;
     EXPECT_EQ(MakeFirmware(Chain(), options).status().reason(), "BAD_NAME") << name;
