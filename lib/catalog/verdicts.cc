@@ -26,6 +26,8 @@ constexpr char kAdd[] = R"sql(
            SELECT FROM verdicts AS b
              JOIN suites AS theirs ON theirs.digest = b.suite
              JOIN suites AS ours ON lower(ours.title) = lower(theirs.title) AND ours.digest = $2
+             JOIN artefacts AS before ON before.digest = b.artefact
+             JOIN artefacts AS now ON now.project_id = before.project_id AND now.digest = $1
             WHERE b.artefact = $7 AND b.releases))
   ON CONFLICT DO NOTHING RETURNING id
 )sql";
@@ -61,6 +63,19 @@ constexpr char kShipped[] = R"sql(
    WHERE artefacts.project_id = $1 AND lower(suites.title) = lower($2) AND v.artefact <> $3
      AND v.releases
    ORDER BY v.id DESC LIMIT 1
+)sql";
+
+constexpr char kOverdue[] = R"sql(
+  SELECT FROM verdicts AS v
+    JOIN suites AS ours ON ours.digest = v.suite
+   WHERE v.id = $1 AND v.outcome = 'pass'
+     AND NOT EXISTS (
+       SELECT FROM verdicts AS same
+        WHERE same.artefact = v.artefact AND same.suite = v.suite AND same.snapshot = v.snapshot
+          AND same.baseline = v.baseline AND same.releases)
+     AND EXISTS (
+       SELECT FROM verdicts AS b JOIN suites AS theirs ON theirs.digest = b.suite
+        WHERE b.artefact = v.baseline AND b.releases AND lower(theirs.title) = lower(ours.title))
 )sql";
 
 constexpr char kCountJudged[] = R"sql(
@@ -233,6 +248,8 @@ Result<std::string> Verdicts::Shipped(int64_t project_id, const std::string& sui
   const pqxx::result found = tx_.work.exec_params(kShipped, project_id, suite_title, except);
   return found.empty() ? std::string() : std::string(found[0][0].c_str());
 }
+
+Result<bool> Verdicts::IsOverdue(int64_t id) { return !tx_.work.exec_params(kOverdue, id).empty(); }
 
 Result<int32_t> Verdicts::CountJudged(const std::string& rows_digest, int64_t replaced) {
   return tx_.work.exec_params1(kCountJudged, rows_digest, replaced)[0].as<int32_t>();

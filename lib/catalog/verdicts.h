@@ -44,6 +44,10 @@ class Verdicts {
   Result<std::string> Shipped(int64_t project_id, const std::string& suite_title,
                               const std::string& except);
 
+  // Whether a verdict passes and is no release, but would be by now: what it was held against was
+  // released since.
+  Result<bool> IsOverdue(int64_t id);
+
   // How many evaluations judged the rows of this digest, whatever the model and the suite: a
   // verdict that was judged anew is one with what took its place. With `replaced`, which is about
   // to be, so many as there were before it.

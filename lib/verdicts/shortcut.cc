@@ -7,6 +7,7 @@
 
 #include "stats/binomial.h"
 #include "stats/gap.h"
+#include "stats/hypergeometric.h"
 #include "verdicts/bins.h"
 #include "verdicts/judgement.h"
 #include "verdicts/words.h"
@@ -34,9 +35,9 @@ struct Ordered {
 
 namespace {
 
-constexpr size_t kSmallest = 8;  // samples that can stand out by themselves
-constexpr size_t kShares = 20;   // what has to be shown is shown of so many parts of the data
-constexpr double kDoubt = 0.05;  // the chance that an honest scan is held back by a small bin
+constexpr size_t kSmallest = 8;   // samples that can stand out by themselves
+constexpr size_t kShares = 20;    // what has to be shown is shown of so many parts of the data
+constexpr double kDoubt = 0.025;  // the chance that small bins hold back an honest label
 
 double Difference(const std::array<stats::Count, 2>& counts) {
   const auto rate = [&](int side) {
@@ -107,15 +108,21 @@ struct Suspect {
   int64_t bins = 0;  // that were looked at
 };
 
-// P(as many as are in the bin, of all that are like most in it) if chance had put them there.
-double ChanceOfPlace(const std::array<stats::Count, 2>& counts) {
-  const auto alike = [&](const stats::Count& count) {
-    return static_cast<double>(Difference(counts) > 0 ? count.successes
-                                                      : count.n - count.successes);
+// P(as many as are in the bin, of those that are like most in it) if chance had put them there and
+// not elsewhere nearby. Nearby, because a rate may change with the attribute, within the limit:
+// that is shown of larger bins.
+double ChanceOfPlace(const Ordered& order, const Bin& bin, size_t near) {
+  const size_t n = order.size();
+  const size_t around = std::min(n, 2 * near);
+  const size_t middle = (bin.from + bin.to) / 2;
+  const size_t from = std::min(middle > near ? middle - near : 0, n - around);
+  const bool positive = Difference(order.Counts(bin)) > 0;
+  const auto alike = [&](size_t first, size_t end) {
+    const int64_t called = order.called[end] - order.called[first];
+    return positive ? called : static_cast<int64_t>(end - first) - called;
   };
-  const double share =
-      static_cast<double>(counts[0].n) / static_cast<double>(counts[0].n + counts[1].n);
-  return stats::AtLeast(alike(counts[0]) + alike(counts[1]), alike(counts[0]), share);
+  return stats::AtLeastDrawn(static_cast<int64_t>(around), alike(from, from + around),
+                             static_cast<int64_t>(bin.size()), alike(bin.from, bin.to));
 }
 
 // P(what is in the bin) if its rate were that of the rest, but for the limit.
@@ -130,13 +137,13 @@ double ChanceOfRate(const std::array<stats::Count, 2>& counts, double limit) {
 // Any small bin may raise doubts, wherever it begins.
 Suspect DoubtOf(const Ordered& order, size_t least, double limit) {
   Suspect suspect;
-  for (size_t size = kSmallest; size < LeastShown(order, least); size *= 2) {
+  const size_t shown = LeastShown(order, least);
+  for (size_t size = kSmallest; size < shown; size += size / 4) {
     for (const Bin& bin : EveryBinOf(order.values, size, kSmallest)) {
-      if (order.size() - bin.size() < least) continue;
+      if (bin.size() >= shown || order.size() - bin.size() < least) continue;
       ++suspect.bins;
-      const auto counts = order.Counts(bin);
-      if (std::abs(Difference(counts)) <= limit) continue;
-      const double p = ChanceOfPlace(counts);
+      if (std::abs(Difference(order.Counts(bin))) <= limit) continue;
+      const double p = ChanceOfPlace(order, bin, shown);
       if (p < suspect.p) suspect.p = p, suspect.bin = bin;
     }
   }
@@ -289,11 +296,12 @@ void Judgement::RunShortcut() {
     }
     worst.bins[1] += std::ssize(plan.bins);
     const Suspect doubt = DoubtOf(order, least, test_.limit);
-    const bool doubtful = doubt.p * static_cast<double>(doubt.bins) <= kDoubt;
+    const bool doubtful = doubt.p < 1 && doubt.p * static_cast<double>(doubt.bins) <= kDoubt;
     Suspect told = AlarmOf(order, least, test_.limit);
     if (doubtful && told.p == 1) told = doubt;
     worst.bins[0] += told.bins;
     if (!doubtful) continue;
+    worst.doubtful = true;
     const stats::PValues one = ScanBin(order, told.bin, /*shows=*/false, labelled, worst);
     broken[0] = std::min(broken[0], one.broken);
     holds = 1;
@@ -323,7 +331,11 @@ void Judgement::TellOfScan(const Worst& worst) {
   }
   BoundScan(worst);
   if (!Open()) return;
-  if (worst.unknown == 0) {
+  if (worst.unknown == 0 && worst.doubtful) {
+    result().set_reason(
+        "a range of few samples stands out more than chance would have it: look at "
+        "them, or label more like them");
+  } else if (worst.unknown == 0) {
     Need(ScanNeeds(worst), "samples");
   } else {
     result().set_reason(std::to_string(worst.unknown) + " bins, or the rest, lie in fewer than " +

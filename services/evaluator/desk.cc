@@ -163,7 +163,10 @@ Result<v1::Evaluation> Desk::Create(const v1::CreateEvaluationRequest& request) 
     const auto before =
         BF_TRY(verdicts.Newest(evaluation.artefact() + evaluation.remote_model(),
                                evaluation.suite(), evaluation.snapshot(), evaluation.baseline()));
-    if (before && !IsStale(*before, runtime_, BF_TRY(verdicts.Today()))) return Status();
+    if (before && !IsStale(*before, runtime_, BF_TRY(verdicts.Today())) &&
+        !BF_TRY(verdicts.IsOverdue(before->verdict_id()))) {
+      return Status();
+    }
     if (before) evaluation.set_replaces(before->verdict_id());
     jobs::Queue queue(tx);
     job = JobOf(evaluation, suite.NeedsBaseline() && evaluation.baseline().empty());

@@ -469,6 +469,18 @@ TEST_F(ReleaseTest, IsNoneThatWasHeldAgainstWhatWasNone) {
   EXPECT_EQ(Judge(refused, "PEOPLE").baseline(), third);
 }
 
+TEST_F(ReleaseTest, FollowsWhatItWasHeldAgainstWhenItIsAskedForAgain) {
+  const std::string second = PublishGood(2);
+  const std::string third = PublishGood(3);
+  const v1::Verdict early = Judge(second, "people", artefact_);
+  EXPECT_EQ(early.outcome(), v1::PASS);
+  EXPECT_EQ(Judge(artefact_, "people").baseline(), "") << "nothing was released yet";
+  const v1::Verdict anew = Judge(second, "people");  // held against what is shipped by now
+  EXPECT_EQ(anew.baseline(), artefact_);
+  EXPECT_EQ(anew.replaces(), early.verdict_id());
+  EXPECT_EQ(Judge(third, "people").baseline(), second);
+}
+
 TEST_F(ReleaseTest, KeepsItsPlaceWhenItIsJudgedAnew) {
   const std::string second = PublishGood(2);
   const std::string third = PublishGood(3);

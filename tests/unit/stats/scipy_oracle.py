@@ -4,7 +4,7 @@ and the answer on each line. It is Debian's Python that has Debian's SciPy (pyth
 import numpy
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import betainc
-from scipy.stats import beta, binom, binomtest, f_oneway, multinomial
+from scipy.stats import beta, binom, binomtest, f_oneway, hypergeom, multinomial
 
 random = numpy.random.default_rng(seed=4)
 
@@ -31,6 +31,14 @@ def effective_bounds():
         m, j = n / design, k / design
         say("effective_lower", n, k, design, beta.ppf(0.05, j, m - j + 1))
         say("effective_upper", n, k, design, beta.ppf(0.95, j + 1, m - j) if k < n else 1.0)
+
+
+def draws():
+    for total, marked, drawn in ((20, 5, 8), (450, 54, 8), (450, 54, 100), (20_000, 900, 60)):
+        for k in sorted({0, 1, drawn // 4, drawn // 2, min(marked, drawn)}):
+            p = float(hypergeom.sf(k - 1, total, marked, drawn))
+            if p > 0:
+                say("log_drawn", total, marked, drawn, k, float(numpy.log(p)))
 
 
 def mcnemar():
@@ -171,6 +179,7 @@ def trials_needed():
 
 bounds_and_tests()
 effective_bounds()
+draws()
 mcnemar()
 holm()
 sample_sizes()

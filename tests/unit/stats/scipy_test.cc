@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <sstream>
@@ -10,6 +11,7 @@
 
 #include "stats/clusters.h"
 #include "stats/gap.h"
+#include "stats/hypergeometric.h"
 #include "stats/paired.h"
 #include "stats/proportion.h"
 
@@ -73,6 +75,13 @@ class Scipy : public ::testing::Test {
 
   static inline Lines answers_;
 };
+
+TEST_F(Scipy, AgreesOnDrawsWithoutReplacement) {
+  Compare("log_drawn", 15, 1e-9, [](const std::vector<double>& line) {
+    const auto whole = [&](size_t i) { return static_cast<int64_t>(line[i]); };
+    return std::log(AtLeastDrawn(whole(0), whole(1), whole(2), whole(3)));
+  });
+}
 
 TEST_F(Scipy, GivesTheSameBounds) {
   Compare("lower", 150, 1e-9, [](const auto& a) { return LowerBound(CountOf(a), a[2]); });
