@@ -68,6 +68,8 @@ constexpr char kShipped[] = R"sql(
 constexpr char kOverdue[] = R"sql(
   SELECT FROM verdicts AS v
     JOIN suites AS ours ON ours.digest = v.suite
+    JOIN artefacts AS now ON now.digest = v.artefact  -- none of a remote model
+    JOIN artefacts AS before ON before.digest = v.baseline AND before.project_id = now.project_id
    WHERE v.id = $1 AND v.outcome = 'pass'
      AND NOT EXISTS (
        SELECT FROM verdicts AS same

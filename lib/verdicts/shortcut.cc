@@ -301,7 +301,8 @@ void Judgement::RunShortcut() {
     if (doubtful && told.p == 1) told = doubt;
     worst.bins[0] += told.bins;
     if (!doubtful) continue;
-    worst.doubtful = true;
+    worst.doubtful = std::to_string(doubt.bin.size()) + " samples labelled " + name + " at " +
+                     test_.attribute.text + " " + order.RangeOf(doubt.bin);
     const stats::PValues one = ScanBin(order, told.bin, /*shows=*/false, labelled, worst);
     broken[0] = std::min(broken[0], one.broken);
     holds = 1;
@@ -331,10 +332,10 @@ void Judgement::TellOfScan(const Worst& worst) {
   }
   BoundScan(worst);
   if (!Open()) return;
-  if (worst.unknown == 0 && worst.doubtful) {
-    result().set_reason(
-        "a range of few samples stands out more than chance would have it: look at "
-        "them, or label more like them");
+  if (worst.unknown == 0 && !worst.doubtful.empty()) {
+    result().set_reason("the " + worst.doubtful +
+                        " stand out more than chance would have it: look at them, or label more "
+                        "like them");
   } else if (worst.unknown == 0) {
     Need(ScanNeeds(worst), "samples");
   } else {

@@ -478,6 +478,9 @@ TEST_F(ReleaseTest, FollowsWhatItWasHeldAgainstWhenItIsAskedForAgain) {
   const v1::Verdict anew = Judge(second, "people");  // held against what is shipped by now
   EXPECT_EQ(anew.baseline(), artefact_);
   EXPECT_EQ(anew.replaces(), early.verdict_id());
+  v1::CreateEvaluationRequest again = Request(One("SELECT yaml FROM suites LIMIT 1"));
+  again.set_artefact(second);
+  EXPECT_EQ(desk_->Create(again)->replaces(), 0) << "once is enough";
   EXPECT_EQ(Judge(third, "people").baseline(), second);
 }
 

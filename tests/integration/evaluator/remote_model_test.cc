@@ -289,6 +289,14 @@ TEST_F(RemoteModelTest, IsHeldAgainstWhatIsShipped) {
   ASSERT_EQ(verdict.tests_size(), 4);
   EXPECT_EQ(verdict.tests(3).outcome(), v1::PASS);
   EXPECT_EQ(verdict.tests(3).losses(), 0) << "the network asks the same question";
+
+  v1::CreateEvaluationRequest release;  // of what it was held against, which changes nothing here
+  release.set_artefact(artefact_);
+  release.set_suite_yaml(kSuite);
+  ASSERT_THAT(desk_->Create(release), IsOk());
+  ASSERT_EQ(WorkOnce(Handler()), "done");
+  EXPECT_EQ(One("SELECT count(*) FROM verdicts WHERE releases"), "1");
+  EXPECT_EQ(desk_->Create(request)->replaces(), 0) << "it is asked once";
 }
 
 TEST_F(RemoteModelTest, SaysWhoseAnswersTheyAre) {
