@@ -5,6 +5,7 @@ ALTER TABLE verdicts
   ADD COLUMN evaluation bigint REFERENCES verdicts,        -- the first of those; NULL: this one
   ADD COLUMN releases   boolean NOT NULL DEFAULT false;    -- see Verdicts::Shipped
 
+-- Until now every pass was a release, and stays one.
 UPDATE verdicts SET releases = true WHERE outcome = 'pass' AND artefact IS NOT NULL;
 
 ALTER TABLE verdicts

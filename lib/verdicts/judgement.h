@@ -31,7 +31,7 @@ struct Worst {
   double design_effect = 1;
   std::array<int64_t, 2> bins = {};  // that were looked at: for doubts alone, to show the limit
   int64_t unknown = 0;               // of which nothing can be shown
-  std::string doubtful;              // a small one that stands out, in words
+  std::string doubtful;              // the small ones that stand out, in words
   std::vector<Scanned> scanned;      // of which anything can be
 
   // The share of an error rate that a bin has: both kinds have half of it (Bonferroni, weighted).

@@ -301,8 +301,9 @@ void Judgement::RunShortcut() {
     if (doubtful && told.p == 1) told = doubt;
     worst.bins[0] += told.bins;
     if (!doubtful) continue;
-    worst.doubtful = std::to_string(doubt.bin.size()) + " samples labelled " + name + " at " +
-                     test_.attribute.text + " " + order.RangeOf(doubt.bin);
+    worst.doubtful += (worst.doubtful.empty() ? "" : " and the ") +
+                      std::to_string(doubt.bin.size()) + " samples labelled " + name + " at " +
+                      test_.attribute.text + " " + order.RangeOf(doubt.bin);
     const stats::PValues one = ScanBin(order, told.bin, /*shows=*/false, labelled, worst);
     broken[0] = std::min(broken[0], one.broken);
     holds = 1;

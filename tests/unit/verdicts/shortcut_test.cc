@@ -120,6 +120,20 @@ TEST_F(ShortcutTest, PassesNoScanThatLeavesDoubts) {
   EXPECT_EQ(One(test).outcome(), v1::PASS);
 }
 
+TEST_F(ShortcutTest, NamesADoubtOfEitherLabel) {
+  for (const int label : {0, 1}) {
+    Add("dark", label, 7, 0);
+    Add("light", label, 1993, 1993);
+  }
+  for (size_t i = 0; i < data_.rows.size(); ++i) {
+    data_.rows[i].attributes["light"] = static_cast<double>(i % 2000);
+  }
+  const auto open = One("{ id: t, scan: shortcut, on: attr.light, max_gap: 0.3 }");
+  EXPECT_EQ(open.outcome(), v1::INCONCLUSIVE);
+  EXPECT_THAT(open.reason(), ::testing::ContainsRegex("labelled other than 'person' at .* and the "
+                                                      "[0-9]+ samples labelled 'person' at"));
+}
+
 // In the middle of others, next to equal values and whatever alpha: 10 samples that are all called
 // wrongly hold a pass back.
 TEST_F(ShortcutTest, LooksForDoubtsFromEveryValueOn) {
